@@ -1,0 +1,78 @@
+"""What every script shares: flags from an ml_collections config file, one-line errors, exit status.
+
+A user's mistake prints one line on standard error and exits with status 2; Ctrl-C and SIGTERM exit with 130 and 143, after
+`finally` blocks have run.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import app, flags
+
+from reasoning.errors import InputError
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Parses the flags and calls `main(argv)`; never returns."""
+    try:
+        app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+    except InputError as error:
+        sys.exit(_report(error))
+
+
+def config(flag: flags.FlagHolder) -> dict[str, Any]:
+    """The resolved values of `config_flags.DEFINE_config_file`, plain and JSON-able. Raises InputError."""
+    if flag.value is None:
+        raise InputError(f"--{flag.name}=FILE.py is needed; the files in configs/ say what they do")
+    try:
+        return json.loads(flag.value.to_json())
+    except OSError as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(f"--{flag.name}: {reason}; name a file as in configs/") from error
+
+
+def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        if len(argv) > 1:
+            raise InputError(f"unexpected argument {argv[1]!r}; settings are written --config.name=value")
+        main(argv)
+    except InputError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _report(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
+def _terminate(signum, frame):
+    sys.exit(128 + signum)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    """absl's parsing, with the errors of a config file (its own, or a field that it lacks) as `InputError`."""
+    try:
+        return flags.FLAGS(list(argv))
+    except (flags.Error, InputError) as error:
+        raise InputError(_innermost(error)) from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"the config has no field {str(error.args[0]).strip(chr(34))}; see the config file for what it has") from error
+
+
+def _innermost(error: Exception) -> str:
+    """What a config file said: ml_collections raises its error again with the stack trace as text. Else the first line."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    for cause in reversed(chain):
+        if isinstance(cause, InputError):
+            return str(cause)
+    return f"{str(error).strip().splitlines()[0]}; --help lists the flags"

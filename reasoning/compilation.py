@@ -1,0 +1,39 @@
+"""The persistent compilation cache: a second start of the same work compiles nothing.
+
+It lives under `$REASONING_CACHE` (default `~/.cache/reasoning`), in `xla/`. The directory is trusted code: whoever can
+write there can change what runs.
+"""
+
+import os
+from pathlib import Path
+
+import jax
+
+_counts = {"/jax/compilation_cache/cache_hits": 0, "/jax/compilation_cache/cache_misses": 0}
+
+
+def _count(event: str, **kwargs) -> None:
+    if event in _counts:
+        _counts[event] += 1
+
+
+def enable() -> None:
+    """Turns the cache on, unless JAX_COMPILATION_CACHE_DIR or the program has already chosen one."""
+    if jax.config.jax_compilation_cache_dir is None:
+        home = os.environ.get("REASONING_CACHE") or Path.home() / ".cache" / "reasoning"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def misses() -> int:
+    """Programs compiled by this process because the cache did not hold them."""
+    return _counts["/jax/compilation_cache/cache_misses"]
+
+
+def hits() -> int:
+    """Programs that this process took from the cache."""
+    return _counts["/jax/compilation_cache/cache_hits"]
+
+
+jax.monitoring.register_event_listener(_count)

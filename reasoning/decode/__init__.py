@@ -1,0 +1,1 @@
+"""The compiled loop: contracts, transforms, controllers, slots and the engine."""

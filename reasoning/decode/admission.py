@@ -1,0 +1,127 @@
+"""How a request enters a slot: prompts are prefilled a few at a time in one padded shape, then copied into free slots.
+
+Prefill writes `prompt[:-1]` into a *waiting room*, a cache of `W` rows, chunk by chunk from position 0; the last prompt
+token is left for the first decode step. Admission copies a room's row into every slot that wants that prompt, so n
+samples of one prompt prefill it once. All shapes depend on the bucket alone, never on who else is waiting.
+
+Axis legend: `B` slots, `W` rows of the waiting room, `T` chunk, `S` cache length.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from reasoning.decode import phases
+from reasoning.decode.base import Chain, Knob, select_rows
+from reasoning.decode.loop import initial_states
+from reasoning.decode.slots import Playing, Slots, identity_key
+from reasoning.models.model import Network
+
+# Knobs that the loop itself reads, whatever the chain.
+LOOP_KNOBS = {
+    **phases.KNOBS,
+    "forced_start": Knob("int32", (), -1, -1, None, "script row that the response begins with; -1 for none"),
+}
+
+
+def all_knobs(chain: Chain) -> dict[str, Knob]:
+    """Knobs of the chain and of the loop."""
+    return {**LOOP_KNOBS, **chain.knobs}
+
+
+class Admission(NamedTuple):
+    """One refill, written on the host; rows with `source` < 0 stay as they are.
+
+    Attributes:
+      source: int32[B], row of the waiting room. tokens: int32[B, S]; prompt_length, limit: int32[B].
+      seed: uint32[B]; identity: uint32[B, 2], digest of the request's id; sample: int32[B]. knobs: {name: [B, …]}.
+    """
+
+    source: Any
+    tokens: Any
+    prompt_length: Any
+    limit: Any
+    seed: Any
+    identity: Any
+    sample: Any
+    knobs: Any
+
+
+def make_prefill(network: Network) -> Callable[..., Any]:
+    """prefill(params, room, tokens int32[W, T], start int32[], lengths int32[W]) → room with this chunk written.
+
+    Token t of the chunk stands at position start + t; positions ≥ lengths − 1 write nowhere.
+    """
+
+    def prefill(params, room, tokens, start, lengths):
+        positions = start + jnp.arange(tokens.shape[1])[None, :]
+        nowhere = jnp.iinfo(jnp.int32).max // 2
+        positions = jnp.where(positions < lengths[:, None] - 1, positions, nowhere)
+        return network.forward(params, tokens, positions, room)[1]
+
+    return prefill
+
+
+def _blank(network: Network, chain: Chain, batch: int, size: int, alternatives: int) -> Slots:
+    """`batch` empty (done) slots of length 1, without states and cache."""
+    zero, no = jnp.zeros(batch, jnp.int32), jnp.zeros(batch, bool)
+    return Slots(
+        tokens=jnp.zeros((batch, size), jnp.int32),
+        forced=jnp.zeros((batch, size), bool),
+        logprob=jnp.zeros((batch, size), jnp.float32),
+        other_tokens=jnp.zeros((batch, size, alternatives), jnp.int32),
+        other_logprobs=jnp.zeros((batch, size, alternatives), jnp.float32),
+        length=zero + 1,
+        prompt_length=zero + 1,
+        limit=zero + size,
+        draws=zero,
+        discarded=zero,
+        key=jax.vmap(jax.random.key)(jnp.zeros(batch, jnp.uint32)),
+        done=~no,
+        pause=no,
+        reason=zero,
+        playing=Playing.nothing(batch),
+        knobs={name: jnp.full((batch, *knob.shape), knob.neutral, knob.dtype) for name, knob in all_knobs(chain).items()},
+        states=(),
+        cache=(),
+    )
+
+
+def make_empty(network: Network, chain: Chain, batch: int, size: int, alternatives: int) -> Callable[[Any], Slots]:
+    """empty(tables) → `batch` empty slots of cache length `size`."""
+
+    def empty(tables) -> Slots:
+        slots = _blank(network, chain, batch, size, alternatives)
+        return dataclasses.replace(
+            slots, states=initial_states(chain, slots, tables), cache=network.init_cache(batch, size)
+        )
+
+    return empty
+
+
+def make_admit(network: Network, chain: Chain) -> Callable[..., Slots]:
+    """admit(slots, room, admission, tables) → slots in which the admitted rows stand at the end of their prompt."""
+
+    def admit(slots: Slots, room, admission: Admission, tables) -> Slots:
+        batch, size = slots.tokens.shape
+        blank = _blank(network, chain, batch, size, slots.other_tokens.shape[2])
+        source = jnp.maximum(admission.source, 0)
+        fresh = dataclasses.replace(
+            blank,
+            tokens=admission.tokens,
+            length=admission.prompt_length,
+            prompt_length=admission.prompt_length,
+            limit=admission.limit,
+            key=jax.vmap(identity_key)(admission.seed, admission.identity, admission.sample),
+            done=jnp.zeros(batch, bool),
+            playing=dataclasses.replace(blank.playing, script=admission.knobs["forced_start"]),
+            knobs=admission.knobs,
+            cache=jax.tree.map(lambda leaf: leaf[source], room),
+        )
+        fresh = dataclasses.replace(fresh, states=initial_states(chain, fresh, tables))
+        return select_rows(admission.source >= 0, fresh, slots)
+
+    return admit

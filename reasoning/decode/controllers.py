@@ -1,0 +1,85 @@
+"""Controllers that every engine has: stop ids, stop patterns, and the pause at the end of a step.
+
+Axis legend: `B` slots, `V` vocabulary.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from reasoning.decode.base import Context, Controller, Decision, Knob, Knobs
+from reasoning.decode.matching import advance_any, fold_any, locate
+from reasoning.decode.slots import STOP_ID, STOP_PATTERN
+from reasoning.decode.transforms import STOP_IDS
+
+MAX_PATTERNS = 4
+
+
+def stop_ids() -> Controller:
+    """Ends a row when it writes one of its stop ids; the id stays in the tokens. Knob: stop_ids int32[8], −1 padded."""
+
+    def update(token, state, knobs: Knobs, context: Context):
+        none = Decision.none(token.shape[0])
+        hit = jnp.any(knobs["stop_ids"] == token[:, None], axis=1)
+        return dataclasses.replace(none, done=hit, reason=jnp.where(hit, STOP_ID, 0)), state
+
+    return Controller({"stop_ids": STOP_IDS}, lambda knobs, context: (), update)
+
+
+def _watch(name: str, reach: int, meaning: str, act) -> Controller:
+    """A controller that follows the strings of knob `name`, int32[4] pattern rows, through the generated text.
+
+    Args:
+      reach: tokens that a match may touch, R + 1.
+      act: (hit bool[B], Match, Decision that decides nothing) → Decision, called every step.
+    """
+    knob = Knob("int32", (MAX_PATTERNS,), 0, 0, None, meaning)
+
+    def init(knobs: Knobs, context: Context):
+        return fold_any(context.tables.patterns, knobs[name], context.tokens, context.length, context.prompt_length)
+
+    def update(token, state, knobs: Knobs, context: Context):
+        tables = context.tables.patterns
+        state, first = advance_any(tables, knobs[name], state, token)
+        match = locate(tables, first.pattern, context.tokens, context.length, token, first.end, reach)
+        return act(first.end > 0, match, Decision.none(token.shape[0])), state
+
+    return Controller({name: knob}, init, update, reach - 1)
+
+
+def stop_patterns(reach: int = 8) -> Controller:
+    """Ends a row when one of its strings appears in the generated text, and takes the string back out.
+
+    A match may straddle tokens: those that it touches are un-emitted, the text before it is emitted again, the text after
+    it is dropped. A match that touches more than `reach` tokens ends the row and stays in the text.
+
+    Knob: stop_patterns int32[4], pattern rows, 0 padded.
+    """
+
+    def act(hit, match, none):
+        return dataclasses.replace(
+            none,
+            rewind=jnp.where(hit, match.touched - 1, -1),
+            residue=jnp.where(hit, match.residue, 0),
+            done=hit,
+            reason=jnp.where(hit, STOP_PATTERN, 0),
+        )
+
+    return _watch("stop_patterns", reach, "pattern rows of the strings that end the response; 0 is none", act)
+
+
+def pause_patterns() -> Controller:
+    """Pauses a row after the token that completes one of its strings; the text stays. Knob: pause_patterns int32[4].
+
+    Search uses it to hold all rows at the end of a reasoning step.
+    """
+
+    def act(hit, match, none):
+        return dataclasses.replace(none, pause=hit)
+
+    return _watch("pause_patterns", 1, "pattern rows of the strings after which the row pauses; 0 is none", act)
+
+
+def standard() -> tuple[Controller, ...]:
+    """Stop ids, stop patterns, pause patterns; the first that decides wins."""
+    return stop_ids(), stop_patterns(), pause_patterns()

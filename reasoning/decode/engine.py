@@ -1,0 +1,158 @@
+"""The engine: requests in, responses out as they finish; slots are refilled from the queue at every look of the host.
+
+One bucket group at a time, requests in their given order. What a row computes depends on its request alone, never on
+neighbours, slot, order or refill history (docs/architecture.md, "Laws").
+
+Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
+"""
+
+import collections
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from reasoning import compilation
+from reasoning.decode import controllers, transforms
+from reasoning.decode.admission import all_knobs
+from reasoning.decode.base import Chain
+from reasoning.decode.plan import Plan, bucket_of, make_plan
+from reasoning.decode.programs import Programs, compile_programs
+from reasoning.decode.requests import Job, Request, Response, check_request, fill_knobs, prompt_ids, sample_numbers
+from reasoning.decode.schedule import Group
+from reasoning.errors import InputError
+from reasoning.models.model import Model
+from reasoning.text.patterns import Capacity, TableBuilder
+
+STANDARD = Chain(transforms.standard(), controllers.standard())
+
+
+class Engine:
+    """Owns the compiled programs and the text tables of one model.
+
+    Args:
+      model: what `reasoning.load` returned.
+      max_slots: sequences that run at once, if memory allows; None plans from the device.
+      plan: a plan to reuse (`Engine.plan` of an earlier run); overrides `max_slots`.
+      alternatives: how many of the likeliest tokens to keep beside each emitted one.
+      capacity: room in the text tables; a larger one is another compiled program.
+
+    Attributes:
+      plan: JSON-able dict of static shapes. compile_seconds: spent compiling so far. live: rows running now.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        max_slots: int | None = None,
+        plan: Mapping[str, Any] | None = None,
+        alternatives: int = 0,
+        capacity: Capacity | None = None,
+    ):
+        compilation.enable()
+        self.model = model
+        self.compile_seconds = 0.0
+        self.live = 0
+        self._alternatives = alternatives
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
+        self._plan = Plan(**plan) if plan is not None else make_plan(size, max_slots)
+        self._programs: dict[tuple[Chain, int], Programs] = {}
+        self._builder = TableBuilder(*_vocabulary(model), capacity=capacity or Capacity())
+        self._turn = 0
+
+    @property
+    def plan(self) -> dict:
+        """Static shapes of this engine; pass it to another engine to get the same bits."""
+        return self._plan.to_json()
+
+    def pattern(self, text: str) -> int:
+        """Row of the text tables for `text`, to be used as a knob value. Compiles nothing."""
+        return self._builder.pattern(text)
+
+    def script(self, text: str) -> int:
+        """Row of the text tables for the forced text `text`. Compiles nothing."""
+        return self._builder.script(text)
+
+    def generate(
+        self,
+        requests: Iterable[Request],
+        *,
+        max_tokens: int = 256,
+        stop: Sequence[str] = (),
+        chain: Chain = STANDARD,
+        **knobs: Any,
+    ) -> Iterator[Response]:
+        """Answers every sample of every request; responses come as they finish, so in no particular order.
+
+        Everything is checked before the first token. One live `generate` an engine: a later call ends an earlier one,
+        and closing or abandoning the iterator leaves the engine as good as new.
+
+        Args:
+          max_tokens: new tokens at most, where a request names none. stop: strings that end a response.
+          chain: transforms and controllers; another chain is another set of compiled programs.
+          **knobs: settings for all requests (temperature, top_p, …); a request's own override them.
+
+        Raises:
+          InputError: for anything wrong with a request; nothing has run then.
+        """
+        jobs = [self._job(request, max_tokens, stop, chain, knobs) for request in requests]
+        names = collections.Counter(job.request.id for job in jobs)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise InputError(f"request id {twice[0]!r} appears {names[twice[0]]} times; ids name the random key and must differ")
+        self._turn += 1
+        return self._run(jobs, chain, self._turn)
+
+    def _job(self, request: Request, max_tokens: int, stop: Sequence[str], chain: Chain, knobs: Mapping[str, Any]) -> Job:
+        config, tokenizer = self.model.config, self.model.tokenizer
+        prompt = prompt_ids(request, tokenizer, config.vocab_size)
+        limit = check_request(request, max_tokens, config.context, prompt)
+        values = dict(knobs) | dict(request.knobs)
+        if "stop_ids" in chain.knobs and "stop_ids" not in values and tokenizer is not None:
+            values["stop_ids"] = tokenizer.stop_ids
+        strings = [*stop, *request.stop]
+        if strings:
+            values["stop_patterns"] = [self._builder.pattern(text) for text in strings]
+        filled = fill_knobs(all_knobs(chain), values, f"request {request.id!r}")
+        return Job(request, prompt, sample_numbers(request), limit, filled)
+
+    def programs(self, bucket: int, chain: Chain = STANDARD) -> Programs:
+        """The compiled programs of a bucket, compiling them on first use."""
+        key = (chain, bucket)
+        if key not in self._programs:
+            made = compile_programs(
+                self.model.network, chain, self._plan, bucket, self.model.params, self._builder.build(), self._alternatives
+            )
+            self.compile_seconds += made.seconds
+            self._programs[key] = made
+        return self._programs[key]
+
+    def _run(self, jobs: list[Job], chain: Chain, turn: int) -> Iterator[Response]:
+        groups: dict[int, list[Job]] = collections.defaultdict(list)
+        for job in jobs:
+            groups[bucket_of(len(job.prompt) + job.max_tokens, self.model.config.context)].append(job)
+        tables = jax.device_put(self._builder.build())
+        try:
+            for bucket in sorted(groups):
+                group = Group(self.model, self.programs(bucket, chain), chain, self._plan, tables, groups[bucket])
+                for response in group.run():
+                    self.live = group.live
+                    yield response
+                    if turn != self._turn:
+                        raise InputError("a later generate() ended this one; finish or close one iterator before starting the next")
+        finally:
+            if turn == self._turn:
+                self.live = 0
+
+
+def _vocabulary(model: Model) -> tuple[list[bytes], Any, np.ndarray]:
+    """(bytes of every id, encode, ids that may be sampled) of the model's tokenizer, or of none."""
+    size, tokenizer = model.config.vocab_size, model.tokenizer
+    if tokenizer is None:
+        return [b""] * size, None, np.ones(size, bool)
+    samplable = np.zeros(size, bool)
+    real = np.asarray(tokenizer.real_ids)[:size]
+    samplable[: len(real)] = real
+    return tokenizer.token_bytes(size), tokenizer.encode, samplable

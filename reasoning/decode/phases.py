@@ -1,0 +1,65 @@
+"""Where a row is in its thought: before thinking (0), thinking (1) or answering (2), by two delimiter patterns a row.
+
+The loop computes the phase itself, from knobs, so that every stage sees the same one and a rewind moves it back. The
+prompt counts: a prompt that ends with the opening delimiter starts the row in phase 1.
+
+Axis legend: `B` slots, `S` cache length.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from reasoning.decode.base import Knob, Knobs
+from reasoning.decode.matching import advance
+
+BEFORE, THINKING, ANSWER = range(3)
+
+# 0 is the pattern that never matches. With an end and no start, thinking begins with the first generated token.
+KNOBS = {
+    "thinking_start": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that opens thinking; 0 for none"),
+    "thinking_end": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that closes thinking; 0 for none"),
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class PhaseState:
+    """phase int32[B]; start int32[B], length at which it began; match int32[B], bytes of the awaited delimiter seen."""
+
+    phase: jax.Array
+    start: jax.Array
+    match: jax.Array
+
+
+def init(knobs: Knobs, tokens: jax.Array, length: jax.Array, prompt_length: jax.Array, tables) -> PhaseState:
+    """State after the prefix `tokens[:length]`, int32[B, S] and int32[B]; one scan over S."""
+    batch, size = tokens.shape
+    open_at_once = (knobs["thinking_start"] == 0) & (knobs["thinking_end"] > 0)
+    begin = jnp.where(open_at_once, prompt_length, 0)
+    zero = jnp.zeros(batch, jnp.int32)
+    state = PhaseState(jnp.where(open_at_once, THINKING, BEFORE).astype(jnp.int32), begin, zero)
+
+    def step(state, index):
+        after = update(state, tokens[:, index], index, knobs, tables)
+        # With no opening delimiter the prompt is not thought: its text cannot close what has not begun.
+        keep = (index < length) & (~open_at_once | (index >= prompt_length))
+        return jax.tree.map(lambda new, old: jnp.where(keep, new, old), after, state), None
+
+    def scan(state):
+        return jax.lax.scan(step, state, jnp.arange(size))[0]
+
+    used = jnp.any((knobs["thinking_start"] > 0) | (knobs["thinking_end"] > 0))
+    return jax.lax.cond(used, scan, lambda state: state, state)
+
+
+def update(state: PhaseState, token: jax.Array, position: jax.Array, knobs: Knobs, tables) -> PhaseState:
+    """State after `token` int32[B] was written at `position` int32[B]."""
+    thinking = state.phase == THINKING
+    awaited = jnp.where(thinking, knobs["thinking_end"], knobs["thinking_start"])
+    match, end = advance(tables.patterns, awaited, state.match, token)
+    hit = end > 0
+    phase = jnp.where(hit, jnp.where(thinking, ANSWER, THINKING), state.phase)
+    start = jnp.where(hit, position + 1, state.start)
+    return PhaseState(phase, start, jnp.where(hit, 0, match))

@@ -1,0 +1,99 @@
+"""How much runs at once: buckets, slots for each, the prefill shape. Planned once from model and memory, then kept.
+
+The plan is part of a run's resolved configuration: a resumed run reuses it, since the number of rows in a program and
+the length of its cache change the last bits of a float, and with them, now and then, a sample.
+"""
+
+import dataclasses
+import os
+
+import jax
+
+from reasoning.errors import InputError
+from reasoning.models.model import Network
+
+SMALLEST_BUCKET = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Static shapes of an engine.
+
+    Attributes:
+      platform: "cpu", "gpu" or "tpu".
+      max_slots: rows a program may have, if memory allows.
+      memory: bytes for slots and waiting room; None is unlimited.
+      prefill_rows, prefill_chunk: the one shape of prefill, rows and tokens.
+      steps: decode steps between two looks of the host. unroll: steps between two tests of the loop's end.
+      lag: chunks dispatched ahead of the one that the host reads; 0 reads at once.
+    """
+
+    platform: str
+    max_slots: int
+    memory: int | None
+    prefill_rows: int
+    prefill_chunk: int
+    steps: int
+    unroll: int
+    lag: int
+
+    def to_json(self) -> dict:
+        """A dict of plain values; `Plan(**dict)` reads it back."""
+        return dataclasses.asdict(self)
+
+
+_PLATFORMS = {
+    "cpu": {"max_slots": 32, "prefill_rows": 4, "prefill_chunk": 64, "steps": 8, "unroll": 1, "lag": 0},
+    "gpu": {"max_slots": 256, "prefill_rows": 8, "prefill_chunk": 256, "steps": 32, "unroll": 4, "lag": 1},
+    "tpu": {"max_slots": 256, "prefill_rows": 8, "prefill_chunk": 256, "steps": 32, "unroll": 1, "lag": 1},
+}
+
+
+def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> Plan:
+    """The plan for this machine. Raises InputError for a count below 1 or an unknown field."""
+    platform = {"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend())
+    fields = dict(_PLATFORMS[platform if platform in _PLATFORMS else "cpu"], platform=platform, memory=_free_memory(platform, params_bytes))
+    if max_slots is not None:
+        fields["max_slots"] = max_slots
+    unknown = sorted(set(overrides) - {field.name for field in dataclasses.fields(Plan)})
+    if unknown:
+        raise InputError(f"unknown plan field {unknown[0]!r}; fields are {', '.join(sorted(fields))}")
+    fields.update(overrides)
+    for name in ("max_slots", "prefill_rows", "prefill_chunk", "steps", "unroll"):
+        if not isinstance(fields[name], int) or fields[name] < 1:
+            raise InputError(f"{name} must be a whole number ≥ 1, got {fields[name]!r}")
+    return Plan(**fields)
+
+
+def _free_memory(platform: str, params_bytes: int) -> int | None:
+    """Bytes that slots may take: what the device has left beside the parameters, less a margin for temporaries."""
+    if platform == "cpu":
+        return int(0.5 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    stats = jax.devices()[0].memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    return None if limit is None else int(0.85 * max(limit - max(params_bytes, stats.get("bytes_in_use", 0)), 0))
+
+
+def bucket_of(tokens: int, context: int) -> int:
+    """Cache length for a request of `tokens` = prompt + maximum new tokens: 64, 96, 128, 192, 256, 384, … or the context.
+
+    A function of the request alone, so that neighbours never change a row's bits.
+    """
+    size = SMALLEST_BUCKET
+    while size < tokens:
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return max(min(size, context), tokens)
+
+
+def slots_of(plan: Plan, network: Network, bucket: int) -> int:
+    """Rows of the program for `bucket`: max_slots, halved until slots and waiting room fit. Raises InputError if none fits."""
+    rows = plan.max_slots
+    while plan.memory is not None and network.cache_bytes(rows + plan.prefill_rows, bucket) > plan.memory:
+        if rows == 1:
+            need = network.cache_bytes(1 + plan.prefill_rows, bucket)
+            raise InputError(
+                f"a sequence of {bucket} tokens needs {need / 1e9:.1f} GB of cache and {plan.memory / 1e9:.1f} GB are free; "
+                "lower max_tokens or use a smaller model"
+            )
+        rows = (rows + 1) // 2
+    return rows

@@ -1,0 +1,92 @@
+"""The compiled programs of one bucket: prefill, admit, decode and the reading of a finished row.
+
+Each is compiled ahead of time, so that compile seconds are known apart from run seconds and a shape that changes by
+accident is an error instead of a silent recompilation.
+
+Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reasoning.decode.admission import Admission, all_knobs, make_admit, make_empty, make_prefill
+from reasoning.decode.base import Chain
+from reasoning.decode.loop import make_decode
+from reasoning.decode.plan import Plan, slots_of
+from reasoning.decode.slots import Slots
+from reasoning.models.model import Network
+
+
+def read_row(slots: Slots, row: jax.Array) -> dict[str, jax.Array]:
+    """What a response is made of, for one row: int32[] → arrays without the slot axis."""
+    names = ("tokens", "forced", "logprob", "other_tokens", "other_logprobs", "length", "prompt_length", "draws", "discarded", "reason")
+    return {name: getattr(slots, name)[row] for name in names}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Programs:
+    """Compiled for (chain, bucket); `B` = `rows`.
+
+    Attributes:
+      empty(tables) → slots. room() → a zeroed waiting room. prefill(params, room, tokens, start, lengths) → room (donated).
+      admit(slots, room, admission, tables) → slots (donated). decode(params, slots, tables, n) → (slots (donated), Report).
+      read(slots, row) → dict. bucket: cache length S. seconds: spent compiling.
+    """
+
+    empty: Callable[..., Slots]
+    room: Callable[[], Any]
+    prefill: Callable[..., Any]
+    admit: Callable[..., Slots]
+    decode: Callable[..., Any]
+    read: Callable[..., dict[str, jax.Array]]
+    bucket: int
+    rows: int
+    seconds: float
+
+
+def blank_admission(chain: Chain, rows: int, size: int) -> Admission:
+    """Host arrays of an admission that admits nobody."""
+    zero = np.zeros(rows, np.int32)
+    return Admission(
+        source=zero - 1,
+        tokens=np.zeros((rows, size), np.int32),
+        prompt_length=zero + 1,
+        limit=zero + size,
+        seed=np.zeros(rows, np.uint32),
+        identity=np.zeros((rows, 2), np.uint32),
+        sample=zero.copy(),
+        knobs={name: np.full((rows, *knob.shape), knob.neutral, knob.dtype) for name, knob in all_knobs(chain).items()},
+    )
+
+
+def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
+    """Compiles everything that `bucket` needs. `params` and `tables` may be arrays or ShapeDtypeStructs."""
+    begin = time.perf_counter()
+    rows, chunk = slots_of(plan, network, bucket), min(plan.prefill_chunk, bucket)
+    params, tables = (jax.tree.map(_shape, tree) for tree in (params, tables))
+    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
+
+    empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives)).lower(tables)
+    slots = jax.tree.map(_shape, empty.out_info)
+    room = jax.jit(lambda: network.init_cache(plan.prefill_rows, bucket)).lower()
+    waiting = jax.tree.map(_shape, room.out_info)
+    prefill = jax.jit(make_prefill(network), donate_argnums=1).lower(
+        params, waiting, integers(plan.prefill_rows, chunk), integers(), integers(plan.prefill_rows)
+    )
+    admission = jax.tree.map(_shape, blank_admission(chain, rows, bucket))
+    admit = jax.jit(make_admit(network, chain), donate_argnums=0).lower(slots, waiting, admission, tables)
+    decode = jax.jit(make_decode(network, chain, alternatives, plan.unroll), donate_argnums=1).lower(params, slots, tables, integers())
+    read = jax.jit(read_row).lower(slots, integers())
+    lowered = (empty, room, prefill, admit, decode, read)
+    compiled = [program.compile() for program in lowered]
+    return Programs(*compiled, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
+
+
+def _shape(leaf) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None))

@@ -1,0 +1,154 @@
+"""Continuous batching of one bucket group: a finished row's slot goes to the next sample at the next look of the host.
+
+Prompts wait prefilled in a room of a few rows; when every sample of the room has a slot, the next few are prefilled.
+
+Axis legend: `B` slots, `W` rows of the waiting room, `T` prefill chunk, `S` cache length.
+"""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reasoning.decode.base import Chain
+from reasoning.decode.ledger import Ledger
+from reasoning.decode.loop import Report
+from reasoning.decode.plan import Plan
+from reasoning.decode.programs import Programs, blank_admission
+from reasoning.decode.requests import Job, Response
+from reasoning.decode.slots import STOP_ID, STOP_REASONS
+from reasoning.models.flops import generated_flops, prefill_flops
+from reasoning.models.model import Model
+
+
+@dataclasses.dataclass(eq=False)
+class Sample:
+    """One sample on its way: its job, its number, the room's row that holds its prompt, and the seconds charged to it."""
+
+    job: Job
+    number: int
+    room_row: int
+    seconds: float = 0.0
+
+
+class Group:
+    """Runs the jobs of one bucket. `live` is the number of rows that were running at the last look."""
+
+    def __init__(self, model: Model, programs: Programs, chain: Chain, plan: Plan, tables, jobs: list[Job]):
+        self._model, self._programs, self._chain, self._plan, self._tables = model, programs, chain, plan, tables
+        self._jobs = collections.deque(jobs)
+        self._waiting: collections.deque[Sample] = collections.deque()
+        self._occupants: list[Sample | None] = [None] * programs.rows
+        self._steps = jax.device_put(np.int32(plan.steps))
+        self.live = 0
+
+    def run(self) -> Iterator[Response]:
+        """Responses as they finish."""
+        slots, room = self._programs.empty(self._tables), self._programs.room()
+        reports: collections.deque[tuple[Report, list[Sample | None]]] = collections.deque()
+        clock = time.perf_counter()
+        while True:
+            slots, room = self._refill(slots, room)
+            if any(self._occupants):
+                slots, report = self._programs.decode(self._model.params, slots, self._tables, self._steps)
+                reports.append((report, list(self._occupants)))
+            elif not reports:
+                return
+            if len(reports) <= self._plan.lag and any(self._occupants):
+                continue
+            report, then = reports.popleft()
+            done = np.asarray(report.done)  # waits for this chunk, while the next one may already run
+            emitted = np.asarray(report.emitted)
+            now = time.perf_counter()
+            self._charge(then, emitted, now - clock)
+            clock = now
+            self.live = int((~done & np.array([sample is not None for sample in then])).sum())
+            finished = [row for row, sample in enumerate(then) if sample is not None and done[row] and self._occupants[row] is sample]
+            for row in finished:
+                sample, self._occupants[row] = self._occupants[row], None
+                values = jax.device_get(self._programs.read(slots, jnp.int32(row)))
+                yield self._response(sample, values)
+                clock += time.perf_counter() - now  # the consumer's time is not ours
+                now = time.perf_counter()
+
+    def _refill(self, slots, room):
+        """Gives every free slot to the next waiting sample, prefilling prompts as they are needed."""
+        free = [row for row, occupant in enumerate(self._occupants) if occupant is None]
+        while free and (self._waiting or self._jobs):
+            if not self._waiting:
+                room = self._prefill(room)
+            admission = blank_admission(self._chain, self._programs.rows, self._programs.bucket)
+            while free and self._waiting:
+                row, sample = free.pop(0), self._waiting.popleft()
+                self._occupants[row] = sample
+                self._write(admission, row, sample)
+            slots = self._programs.admit(slots, room, jax.device_put(admission), self._tables)
+        return slots, room
+
+    def _write(self, admission, row: int, sample: Sample):
+        job = sample.job
+        admission.source[row] = sample.room_row
+        admission.tokens[row, : len(job.prompt)] = job.prompt
+        admission.prompt_length[row] = len(job.prompt)
+        admission.limit[row] = len(job.prompt) + job.max_tokens
+        admission.seed[row] = job.request.seed
+        admission.identity[row] = job.identity
+        admission.sample[row] = sample.number
+        for name, value in job.knobs.items():
+            admission.knobs[name][row] = value
+
+    def _prefill(self, room):
+        """Writes the next few prompts into the waiting room and queues their samples."""
+        width, chunk = self._plan.prefill_rows, min(self._plan.prefill_chunk, self._programs.bucket)
+        jobs = [self._jobs.popleft() for _ in range(min(width, len(self._jobs)))]
+        longest = max(len(job.prompt) for job in jobs) - 1
+        tokens = np.zeros((width, -(-max(longest, 1) // chunk) * chunk), np.int32)
+        lengths = np.ones(width, np.int32)
+        for row, job in enumerate(jobs):
+            fed = job.prompt[:-1]
+            tokens[row, : len(fed)], lengths[row] = fed, len(job.prompt)
+        for start in range(0, longest, chunk):
+            piece = jax.device_put((tokens[:, start : start + chunk], np.int32(start), lengths))
+            room = self._programs.prefill(self._model.params, room, *piece)
+        self._waiting.extend(Sample(job, number, row) for row, job in enumerate(jobs) for number in job.samples)
+        return room
+
+    @staticmethod
+    def _charge(then: list[Sample | None], emitted: np.ndarray, seconds: float):
+        """Splits the seconds between two looks, prefill included, among the rows in proportion to their steps."""
+        total = sum(int(emitted[row]) for row, sample in enumerate(then) if sample is not None)
+        for row, sample in enumerate(then):
+            if sample is not None and total:
+                sample.seconds += seconds * int(emitted[row]) / total
+
+    def _response(self, sample: Sample, values) -> Response:
+        job, config = sample.job, self._model.config
+        begin, end = int(values["prompt_length"]), int(values["length"])
+        tokens, forced = values["tokens"][begin:end], values["forced"][begin:end]
+        tokenizer, reason = self._model.tokenizer, int(values["reason"])
+        shown = tokens[:-1] if reason == STOP_ID and len(tokens) else tokens
+        ledger = Ledger(
+            prompt=begin,
+            sampled=int((~forced).sum()),
+            forced=int(forced.sum()),
+            discarded=int(values["discarded"]),
+            flops_prompt=prefill_flops(config, begin - 1),
+            flops_generated=generated_flops(config, begin, int(values["draws"])),
+            seconds=sample.seconds,
+        )
+        return Response(
+            id=job.request.id,
+            sample=sample.number,
+            text="" if tokenizer is None else tokenizer.decode(shown.tolist()),
+            tokens=tokens,
+            forced=forced,
+            logprobs=values["logprob"][begin:end],
+            stop_reason=STOP_REASONS[reason],
+            ledger=ledger,
+            other_tokens=values["other_tokens"][begin:end],
+            other_logprobs=values["other_logprobs"][begin:end],
+        )

@@ -1,0 +1,1 @@
+"""Resumable runs, grading, statistics and reports."""

@@ -1,0 +1,89 @@
+"""The samples of one run on disk: a line each, appended as they finish, in the order of the task once all are there."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasoning.data.tasks import Problem
+from reasoning.decode.requests import Response
+from reasoning.errors import InputError
+from reasoning.evaluation.grading import Grade
+from reasoning.evaluation.records import Lines, dumps, write_atomic
+from reasoning.methods.base import unique_ids
+
+Record = dict[str, Any]
+
+
+def record(response: Response, grade: Grade) -> Record:
+    """One line of `generations.jsonl`: all that is the same in every run, so neither seconds nor a clock.
+
+    `logprob` is the sum of the model's raw log p over the tokens that were sampled, in nats; None if it is not finite.
+    """
+    logprob = float(np.sum(response.logprobs[~response.forced], dtype=np.float64))
+    ledger = {name: value for name, value in vars(response.ledger).items() if name != "seconds"}
+    return {
+        "problem": response.id,
+        "sample": int(response.sample),
+        "correct": grade.correct,
+        "score": grade.score,
+        "answer": grade.extracted,
+        "grading": grade.status,
+        "stop_reason": response.stop_reason,
+        "tokens": len(response.tokens),
+        "logprob": logprob if math.isfinite(logprob) else None,
+        "ledger": ledger,
+        "text": response.text,
+    }
+
+
+class Pool:
+    """Which samples of a run are there, and which are missing.
+
+    Attributes:
+      records: {(problem id, sample): record}, as finished.
+      wanted: all keys, problems in the order of the task.
+    """
+
+    def __init__(self, directory: Path, problems: Sequence[Problem], n: int):
+        """Opens the run directory. Raises InputError for repeated problem ids, damaged lines, or samples of another run."""
+        unique_ids(problem.id for problem in problems)
+        self.path = directory / "generations.jsonl"
+        self.wanted = [(problem.id, sample) for problem in problems for sample in range(n)]
+        self._lines, self._timings = Lines(self.path), Lines(directory / "timings.jsonl")
+        self.records = {(line["problem"], line["sample"]): line for line in self._lines.records}
+        stranger = next(iter(self.records.keys() - set(self.wanted)), None)
+        if stranger is not None:
+            raise InputError(f"{self.path} holds sample {stranger[1]} of {stranger[0]!r}, not part of this run; use another --workdir")
+
+    @property
+    def missing(self) -> dict[str, list[int]]:
+        """Sample numbers still to be drawn, by problem."""
+        out: dict[str, list[int]] = {}
+        for problem, sample in self.wanted:
+            if (problem, sample) not in self.records:
+                out.setdefault(problem, []).append(sample)
+        return out
+
+    def add(self, new: Record, seconds: float) -> None:
+        """Keeps a finished sample. Raises InputError when the disk is full."""
+        self._lines.append(new)
+        self.records[new["problem"], new["sample"]] = new
+        self._timings.append({"problem": new["problem"], "sample": new["sample"], "seconds": round(seconds, 6)})
+
+    def close(self) -> None:
+        """Puts everything on the disk; once complete, in the order of the task."""
+        self._lines.close()
+        self._timings.close()
+        if not self.missing:
+            ordered = b"".join(dumps(self.records[key]) for key in self.wanted)
+            if ordered != self.path.read_bytes():
+                write_atomic(self.path, ordered)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

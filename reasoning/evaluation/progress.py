@@ -1,0 +1,57 @@
+"""Where a run stands: totals, tokens per second, accuracy so far, and the bar that shows them."""
+
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from reasoning.evaluation.pool import Pool, Record
+from reasoning.evaluation.stats import accuracy
+
+
+class Progress:
+    """Running totals of a pool, and the bar that shows them."""
+
+    def __init__(self, pool: Pool, engine: Any, label: str, show: bool):
+        self._engine, self._compiled, self._begin = engine, engine.compile_seconds, time.monotonic()
+        self._fresh = self._right = 0
+        self.correct: dict[str, list[bool]] = {}
+        self.lengths: list[int] = []
+        for old in pool.records.values():
+            self._count(old)
+        self.bar = tqdm(total=len(pool.wanted), initial=self.step, desc=label, unit="sample", file=sys.stderr, disable=not show)
+
+    def _count(self, new: Record) -> None:
+        self.correct.setdefault(new["problem"], []).append(new["correct"])
+        self.lengths.append(new["tokens"])
+        self._right += new["correct"]
+
+    @property
+    def step(self) -> int:
+        """Samples finished."""
+        return len(self.lengths)
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second of this process, without the seconds spent compiling."""
+        compiling = self._engine.compile_seconds - self._compiled
+        return self._fresh / max(time.monotonic() - self._begin - compiling, 1e-9)
+
+    def add(self, new: Record) -> None:
+        """Counts a sample."""
+        self._count(new)
+        self._fresh += new["tokens"]
+        self.bar.set_postfix_str(f"{self.rate:.0f} tok/s, accuracy {self._right / self.step:.3f}", refresh=False)
+        self.bar.update()
+
+    def scalars(self) -> dict[str, float]:
+        """The metrics of `reasoning.evaluation.board.SCALARS`; short samples finish first, so early values are not yet the final ones."""
+        so_far = accuracy(list(self.correct.values()))
+        return {
+            "accuracy": so_far.value,
+            "accuracy_low": so_far.low,
+            "accuracy_high": so_far.high,
+            "tokens_per_second": self.rate,
+            "live_slots": self._engine.live,
+        }

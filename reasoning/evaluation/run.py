@@ -1,0 +1,75 @@
+"""A method over a task, resumable: killed at any moment and started again, it ends with the same bytes.
+
+    generations.jsonl   one record a sample (`reasoning.evaluation.pool`)
+    timings.jsonl       seconds of each sample; apart, because they differ from run to run
+    metrics.jsonl       progress, one line every few samples; tensorboard/ is a view of it
+
+That the *samples* are the same is the engine's doing: a sample depends on run seed, problem and sample number, not on
+what runs beside it, so a resumed run asks for the missing numbers and nothing else.
+"""
+
+import collections
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reasoning.data.tasks import Problem
+from reasoning.decode.requests import Response
+from reasoning.evaluation.board import Board
+from reasoning.evaluation.grading import Grade, Grader
+from reasoning.evaluation.pool import Pool, Record, record
+from reasoning.evaluation.progress import Progress
+from reasoning.methods.base import Method
+
+LOGS = 50  # metrics lines a run
+
+
+def run(
+    method: Method,
+    problems: Sequence[Problem],
+    directory: Path,
+    engine: Callable[[], Any],
+    grader: Grader,
+    *,
+    label: str = "",
+    show: bool = True,
+) -> list[Record]:
+    """Draws the samples that `directory` lacks and returns all of them, ordered by problem and sample.
+
+    Args:
+      engine: makes the engine; not called when nothing is missing.
+      label: name on the progress bar, which goes to standard error if `show`.
+    Raises:
+      InputError: repeated ids, a directory of another run, a full disk; what was finished stays and counts.
+    """
+    with Pool(directory, problems, method.n) as pool:
+        if pool.missing:
+            ready = engine()
+            progress = Progress(pool, ready, label or method.name, show)
+            _draw(method, problems, pool, directory, ready, grader, progress)
+    return [pool.records[key] for key in pool.wanted]
+
+
+def _draw(method, problems, pool, directory, engine, grader, progress) -> None:
+    by_id = {problem.id: problem for problem in problems}
+    every = max(1, len(pool.wanted) // LOGS)
+    waiting = collections.deque()  # graded in other processes while the engine goes on
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(progress.bar)
+        board = stack.enter_context(Board(directory, pool.records.values()))
+
+        def keep(response: Response, grade: Grade) -> None:
+            new = record(response, grade)
+            pool.add(new, response.ledger.seconds)
+            progress.add(new)
+            if progress.step % every == 0 or progress.step == len(pool.wanted):
+                board.log(progress.step, progress.scalars(), progress.lengths, new)
+
+        for response in stack.enter_context(contextlib.closing(method.generate(engine, problems, pool.missing))):
+            waiting.append((response, grader.submit_answer(by_id[response.id], method.answer(response))))
+            while waiting and waiting[0][1].done():
+                response, grade = waiting.popleft()
+                keep(response, grade.result())
+        for response, grade in waiting:
+            keep(response, grade.result())

@@ -1,0 +1,174 @@
+"""A paper as one value: prompt, delimiters, transform, controller, search, scorer and vote, and how to run it.
+
+`method("majority", n=8)` finds `reasoning/methods/majority.py` and calls its `make(n=8)`: a new paper is a new file with a
+`make`, nothing is registered. `Method.generate` is the only place where a method meets the engine.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from reasoning.decode.base import Chain
+from reasoning.decode.engine import STANDARD
+from reasoning.decode.ledger import Ledger
+from reasoning.decode.requests import Request, Response
+from reasoning.errors import InputError
+from reasoning.text.answers import extract
+
+NOT_METHODS = {"base", "prompts"}
+Vote = Callable[[str, Sequence[str | None]], str | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a method says about one problem.
+
+    Attributes:
+      id: the problem's.
+      answer: what the vote chose; None if every sample abstained.
+      answers: what was extracted from each response, None where nothing was.
+      responses: the engine's `Response`s, ordered by sample.
+      ledger: cost of all samples with the prompt paid once.
+    """
+
+    id: str
+    answer: str | None
+    answers: tuple[str | None, ...]
+    responses: tuple[Response, ...]
+    ledger: Ledger
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to spend inference compute on a problem.
+
+    Attributes:
+      name: the file in `reasoning/methods` that made it.
+      prompt: question → chat messages.
+      vote: (problem id, extracted answers by sample, None = abstains) → answer or None. Random ties are drawn from the id.
+      n: samples per problem.
+      max_tokens: tokens per sample.
+      stop: strings that end a sample.
+      seed: the run seed that every sample's key is folded from, with problem id and sample index.
+      knobs: settings of the chain's stages by name (`temperature`, `top_p`, …).
+      delimiters: strings that open and close thinking, ("", "") for none; they set `Context.phase`.
+      chain: transforms and controllers. A method with stages of its own builds its chain once, at module level: chains are
+        compared by identity, and another chain is another compiled program.
+    """
+
+    name: str
+    prompt: Callable[[str], list[dict[str, str]]]
+    vote: Vote
+    n: int = 1
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    knobs: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    delimiters: tuple[str, str] = ("", "")
+    chain: Chain = STANDARD
+
+    def __post_init__(self):
+        for field in ("n", "max_tokens"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"method {self.name!r}: {field} must be a whole number ≥ 1, got {value!r}")
+        if isinstance(self.stop, str):
+            raise InputError(f"method {self.name!r}: stop is a sequence of strings; write stop=({self.stop!r},)")
+        object.__setattr__(self, "stop", tuple(self.stop))
+        object.__setattr__(self, "knobs", MappingProxyType(dict(self.knobs)))
+
+    def requests(self, problems: Iterable[Mapping[str, Any]], samples: Mapping[str, Sequence[int]] | None = None) -> list[Request]:
+        """One request a problem.
+
+        Args:
+          problems: mappings, or objects like `reasoning.data.tasks.Problem`, with `id` and `question`.
+          samples: sample indices to generate by problem id; problems that are not named are left out. None: all of them.
+        Raises:
+          InputError: two problems share an id (they would share their random numbers and their records).
+        """
+        problems = [problem if isinstance(problem, Mapping) else vars(problem) for problem in problems]
+        unique_ids(problem["id"] for problem in problems)
+        return [
+            Request(
+                id=problem["id"],
+                messages=self.prompt(problem["question"]),
+                n=self.n,
+                seed=self.seed,
+                samples=None if samples is None else tuple(samples[problem["id"]]),
+            )
+            for problem in problems
+            if samples is None or samples.get(problem["id"])
+        ]
+
+    def generate(self, engine, problems, samples: Mapping[str, Sequence[int]] | None = None) -> Iterator[Response]:
+        """The engine's responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it."""
+        requests = self.requests(problems, samples)
+        named = zip(("thinking_start", "thinking_end"), self.delimiters, strict=True)
+        phases = {knob: engine.pattern(text) for knob, text in named if text}
+        return engine.generate(requests, max_tokens=self.max_tokens, stop=self.stop, chain=self.chain, **phases, **self.knobs)
+
+    def answer(self, response: Response) -> str | None:
+        """What the response says, None if it says nothing that can be read."""
+        return extract(response.text)
+
+    def run(self, engine, problems: Iterable[Mapping[str, Any]]) -> Iterator[Result]:
+        """A `Result` per problem as soon as its last sample is done; problems are mappings with `id` and `question`."""
+        groups: dict[str, list[Response]] = {}
+        for response in self.generate(engine, problems):
+            group = groups.setdefault(response.id, [])
+            group.append(response)
+            if len(group) == self.n:
+                yield self.result(groups.pop(response.id))
+
+    def result(self, responses: Sequence[Response]) -> Result:
+        """The vote over all responses to one problem; n ≥ 1 of them in any order."""
+        responses = tuple(sorted(responses, key=lambda response: response.sample))
+        answers = tuple(self.answer(response) for response in responses)
+        ledgers = [response.ledger for response in responses]
+        total = sum(ledgers[1:], ledgers[0])
+        once = dataclasses.replace(total, prompt=ledgers[0].prompt, flops_prompt=ledgers[0].flops_prompt)
+        return Result(responses[0].id, self.vote(responses[0].id, answers), answers, responses, once)
+
+
+def unique_ids(ids: Iterable[str]) -> None:
+    """Raises InputError if two problems share an id."""
+    seen = set()
+    for name in ids:
+        if name in seen:
+            raise InputError(f"two problems have the id {name!r}; give every problem an id of its own")
+        seen.add(name)
+
+
+def only(problem: str, answers: Sequence[str | None]) -> str | None:
+    """The vote of a method with one sample: its answer, or the first one if more were drawn to estimate the accuracy."""
+    return answers[0]
+
+
+def names() -> list[str]:
+    """The methods there are: the files of `reasoning/methods`."""
+    package = importlib.import_module("reasoning.methods")
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name not in NOT_METHODS)
+
+
+def method(name: str, **arguments: Any) -> Method:
+    """The method of `reasoning/methods/<name>.py`, or of your own module if `name` has a dot, made with `arguments`.
+
+    Raises InputError, naming what there is to choose from.
+    """
+    if "." not in name and name not in names():
+        raise InputError(f"unknown method {name!r}; choose one of {', '.join(names())}, or the dotted name of a module with a make()")
+    try:
+        make = importlib.import_module(name if "." in name else f"reasoning.methods.{name}").make
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise  # the module is there, one of its own imports is not
+        raise InputError(f"there is no module {name!r}; choose one of {', '.join(names())}, or correct the dotted name") from error
+    valid = inspect.signature(make).parameters
+    for argument in arguments:
+        if argument not in valid:
+            raise InputError(f"method {name!r} has no argument {argument!r}; choose from {', '.join(valid)}")
+    return make(**arguments)

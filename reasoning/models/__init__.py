@@ -1,0 +1,1 @@
+"""The decoder: configuration, layers, cache and the forward pass, in Flax NNX."""

@@ -1,0 +1,40 @@
+"""Grouped-query self-attention with one fused projection.
+
+Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `K` kv heads, `G` queries per kv head, `H` head
+dim; `M` = G + 2: a kv head's queries, then its key, then its value (so tensor parallelism shards `K` and nothing else).
+Source: GQA arXiv:2305.13245.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from reasoning.models import cache as kv
+from reasoning.models.config import ModelConfig
+from reasoning.models.layers import Linear, RMSNorm, rotate
+
+
+class Attention(nnx.Module):
+    """Causal self-attention of one layer, local if the layer is."""
+
+    def __init__(self, config: ModelConfig, local: bool, dtype, rngs):
+        K, G, H, D = config.num_kv_heads, config.groups, config.head_dim, config.d_model
+        self.window = config.window if local else None
+        self.scale = H**-0.5 if config.query_scale is None else config.query_scale
+        self.qkv = Linear("btd,dkmh->btkmh", (D, K, G + 2, H), D, dtype, rngs, (K, G + 2, H) if config.qkv_bias else None)
+        self.out = Linear("btkgh,kghd->btd", (K, G, H, D), K * G * H, dtype, rngs, (D,) if config.out_bias else None)
+        self.q_norm = RMSNorm(H, config.norm_eps, config.norm_offset) if config.qk_norm else None
+        self.k_norm = RMSNorm(H, config.norm_eps, config.norm_offset) if config.qk_norm else None
+
+    def __call__(self, x: jax.Array, rope, positions: jax.Array, cache: kv.LayerCache | None):
+        """x float32[B, T, D], rope (cos, sin), positions int32[B, T] → (float32[B, T, D], cache or None)."""
+        q, k, v = jnp.split(self.qkv(x), [self.qkv.kernel.shape[2] - 2, self.qkv.kernel.shape[2] - 1], axis=3)
+        k, v = k[:, :, :, 0], v[:, :, :, 0]
+        if self.q_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = rotate(q, rope) * self.scale, rotate(k, rope)
+        if cache is None:
+            at = jnp.broadcast_to(jnp.arange(x.shape[1]), positions.shape)
+            return self.out(kv.attend(q, kv.hold(k, v), at, self.window)), None
+        cache = kv.write(cache, k, v, positions)
+        return self.out(kv.attend(q, cache, positions, self.window)), cache

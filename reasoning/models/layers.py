@@ -1,0 +1,110 @@
+"""The parts that every block is made of: linear map, RMS norm, token embedding, rotary position embedding.
+
+Numerics, one rule everywhere: the residual stream, norms and rotations are float32; a matrix product casts its input to
+the weight's dtype and accumulates in float32 (`preferred_element_type`), so bfloat16 weights never round a sum.
+
+Axis legend: `B` sequences, `T` new tokens, `D` model, `H` head dim, `V` vocabulary.
+Sources: RMSNorm arXiv:1910.07467; RoPE arXiv:2104.09864; YaRN arXiv:2309.00071; Llama 3 scaling as in Hugging Face
+`modeling_rope_utils`.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from reasoning.models.config import RopeScaling
+
+
+def product(pattern: str, x: jax.Array, weight: jax.Array) -> jax.Array:
+    """`einsum(pattern, x, weight)` with `x` cast to the weight's dtype and float32 sums → float32."""
+    return jnp.einsum(pattern, x.astype(weight.dtype), weight, preferred_element_type=jnp.float32)
+
+
+class Linear(nnx.Module):
+    """A linear map with named axes: `pattern` contracts the input's last axes with the kernel's.
+
+    The kernel has any rank, so that fused projections keep their heads as axes (sharding, LoRA and export see them).
+    """
+
+    def __init__(self, pattern, shape, fan_in, dtype, rngs, bias_shape=None):
+        self.pattern = pattern
+        self.kernel = nnx.Param((jax.random.normal(rngs.params(), shape) * fan_in**-0.5).astype(dtype))
+        self.bias = nnx.Param(jnp.zeros(bias_shape, jnp.float32)) if bias_shape else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """float[..., inputs] → float32[..., outputs]."""
+        out = product(self.pattern, x, self.kernel[...])
+        return out if self.bias is None else out + self.bias[...].astype(jnp.float32)
+
+
+class RMSNorm(nnx.Module):
+    """x / rms(x) · (offset + scale) over the last axis, in float32."""
+
+    def __init__(self, size, eps, offset):
+        self.eps, self.offset = eps, offset
+        self.scale = nnx.Param(jnp.full(size, 1.0 - offset, jnp.float32))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """float[..., D] → float32[..., D]."""
+        x = x.astype(jnp.float32)
+        normed = x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + self.eps)
+        return normed * (self.offset + self.scale[...].astype(jnp.float32))
+
+
+class Embedding(nnx.Module):
+    """Token embedding; its one Param also serves a tied head (`reasoning.models.heads`)."""
+
+    def __init__(self, vocab_size, d_model, multiplier, dtype, rngs):
+        self.multiplier = multiplier
+        self.embedding = nnx.Param((jax.random.normal(rngs.params(), (vocab_size, d_model)) * d_model**-0.5).astype(dtype))
+
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """int32[B, T] → float32[B, T, D]."""
+        x = self.embedding[...][tokens].astype(jnp.float32)
+        return x if self.multiplier is None else x * self.multiplier
+
+
+def rope_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None) -> tuple[np.ndarray, float]:
+    """float32[H/2] angles per position (radians) and the factor on cos and sin (1 except for YaRN)."""
+    plain = theta ** -(np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
+    if scaling is None:
+        return plain.astype(np.float32), 1.0
+    slow = plain / scaling.factor
+    if scaling.kind == "linear":
+        return slow.astype(np.float32), 1.0
+    if scaling.kind == "llama3":
+        turns = scaling.original_context * plain / (2 * math.pi)  # of each frequency in the original context
+        low, high = scaling.low_freq_factor, scaling.high_freq_factor
+        keep = np.clip((turns - low) / (high - low), 0.0, 1.0)
+        return (keep * plain + (1 - keep) * slow).astype(np.float32), 1.0
+    if scaling.kind == "yarn":
+
+        def dimension(turns):  # whose frequency turns this often in the original context
+            return head_dim * math.log(scaling.original_context / (turns * 2 * math.pi)) / (2 * math.log(theta))
+
+        low = max(math.floor(dimension(scaling.beta_fast)), 0)
+        high = min(math.ceil(dimension(scaling.beta_slow)), head_dim - 1)
+        ramp = np.clip((np.arange(head_dim // 2) - low) / max(high - low, 0.001), 0.0, 1.0)
+        factor = scaling.attention_factor
+        if factor is None:
+            factor = 0.1 * math.log(scaling.factor) + 1.0 if scaling.factor > 1 else 1.0
+        return (ramp * slow + (1 - ramp) * plain).astype(np.float32), factor
+    raise ValueError(f"rope scaling {scaling.kind!r} is none of linear, llama3, yarn")
+
+
+def rope_table(positions: jax.Array, head_dim: int, theta: float, scaling: RopeScaling | None) -> tuple[jax.Array, jax.Array]:
+    """int32[B, T] → cos, sin, each float32[B, T, H/2]."""
+    frequencies, factor = rope_frequencies(head_dim, theta, scaling)
+    angles = positions[..., None].astype(jnp.float32) * frequencies
+    return jnp.cos(angles) * factor, jnp.sin(angles) * factor
+
+
+def rotate(x: jax.Array, table: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Rotary embedding, halves split as in Hugging Face ("neox"): float32[B, T, heads…, H] → same."""
+    between = tuple(range(2, x.ndim - 1))
+    cos, sin = (jnp.expand_dims(t, between) for t in table)
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

@@ -1,0 +1,1 @@
+"""Text ↔ ids, chat templates, and strings compiled to tables."""

@@ -1,0 +1,227 @@
+"""`config.json` of Hugging Face → ModelConfig, refusing every attribute that is not understood.
+
+Each family lists what it reads, what must have one value, and everybody shares the list of metadata that cannot change the
+mathematics. Anything else is refused (penzai's rule): a wrong guess here gives fluent nonsense, not an error. Read both as
+transformers 4 writes it (`rope_theta`, `rope_scaling`) and as 5 does (`rope_parameters`, `layer_types`).
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reasoning.errors import InputError
+from reasoning.models.config import ModelConfig, RopeScaling
+
+_METADATA = frozenset(
+    """
+    architectures model_type _name_or_path name_or_path transformers_version torch_dtype dtype use_cache initializer_range
+    attention_dropout hidden_dropout attn_implementation _attn_implementation _attn_implementation_autoset
+    bos_token_id eos_token_id pad_token_id unk_token_id decoder_start_token_id
+    id2label label2id num_labels problem_type task_specific_params return_dict output_attentions output_hidden_states
+    finetuning_task tokenizer_class prefix torchscript gradient_checkpointing chunk_size_feed_forward
+    rope_interleaved is_llama_config transformers.js_config unsloth_fixed unsloth_version auto_map
+    temperature top_k top_p do_sample num_beams max_length min_length repetition_penalty
+    """.split()
+)
+# Attributes that are understood at one value only; the others would change the mathematics.
+_ONLY = {
+    "pretraining_tp": (1,),
+    "mlp_bias": (False,),
+    "attn_logit_softcapping": (None,),
+    "final_logit_softcapping": (None,),
+    "use_bidirectional_attention": (False,),
+    "is_decoder": (True, False),
+    "is_encoder_decoder": (False,),
+    "add_cross_attention": (False,),
+    "partial_rotary_factor": (1.0,),
+    "rope_interleaved": (False,),
+    "auto_map": (),
+}
+_SHARED = frozenset(
+    """
+    vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim
+    max_position_embeddings rms_norm_eps tie_word_embeddings hidden_act
+    rope_theta rope_scaling rope_parameters layer_types sliding_window
+    """.split()
+)
+_ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
+_ROPE_KEYS = {
+    "default": set(),
+    "linear": {"factor"},
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
+    "yarn": {"factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor"},
+}
+
+
+class _Attributes:
+    """The dictionary of one config.json and where it came from; `None` means absent, as in transformers."""
+
+    def __init__(self, values: Mapping[str, Any], file: str):
+        self.values = {key: value for key, value in values.items() if value is not None}
+        self.file = file
+
+    def __call__(self, key: str, default: Any = None) -> Any:
+        """The value of `key`; without a default it must be there."""
+        if key not in self.values and default is None:
+            raise self.error(f"attribute {key!r} is missing")
+        return self.values.get(key, default)
+
+    def error(self, what: str) -> InputError:
+        return InputError(f"{self.file}: {what}; load a model of a supported family, or extend reasoning/weights/hf_config.py")
+
+
+def read_config(path: str | Path) -> ModelConfig:
+    """ModelConfig of a directory with `config.json` (or of that file). Raises InputError naming file and attribute."""
+    file = Path(path)
+    file = file / "config.json" if file.is_dir() else file
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as JSON ({error}); a model directory needs a config.json") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected a JSON object; a model directory needs the config.json of its model")
+    return from_dict(values, str(file))
+
+
+def from_dict(values: Mapping[str, Any], file: str = "config.json") -> ModelConfig:
+    """The content of a config.json → ModelConfig."""
+    a = _Attributes(values, file)
+    family = a("model_type").removesuffix("_text")
+    if family not in _FAMILIES:
+        raise a.error(f"model_type {values['model_type']!r} is unknown, expected one of {', '.join(sorted(_FAMILIES))}")
+    read, fields = _FAMILIES[family]
+    for key, value in a.values.items():
+        if key in _ONLY:
+            if value not in _ONLY[key]:
+                raise a.error(f"attribute {key!r} is {value!r}, supported: {_ONLY[key] or 'absent'}")
+        elif key not in _METADATA and key not in _SHARED and key not in fields:
+            raise a.error(f"unknown attribute {key!r} = {value!r} could change the mathematics")
+    if any(not name.endswith("ForCausalLM") for name in a.values.get("architectures", ())):
+        raise a.error(f"architectures {a.values['architectures']!r}: only causal language models (…ForCausalLM) are supported")
+    return _config(a, family, read)
+
+
+def _config(a: _Attributes, family: str, read: Callable) -> ModelConfig:
+    d_model, heads, layers = a("hidden_size"), a("num_attention_heads"), a("num_hidden_layers")
+    activation = a.values.get("hidden_activation", a("hidden_act", "silu"))
+    if activation not in _ACTIVATIONS:
+        raise a.error(f"activation {activation!r} is unknown, expected one of {', '.join(_ACTIVATIONS)}")
+    shared = {
+        "family": family,
+        "vocab_size": a("vocab_size"),
+        "d_model": d_model,
+        "num_layers": layers,
+        "num_heads": heads,
+        "num_kv_heads": a("num_key_value_heads", heads),
+        "head_dim": a("head_dim", d_model // heads),
+        "d_ff": a("intermediate_size"),
+        "context": a("max_position_embeddings"),
+        "norm_eps": float(a("rms_norm_eps", 1e-6)),
+        "activation": _ACTIVATIONS[activation],
+    }
+    try:
+        return ModelConfig(**{**shared, **read(a, layers)})
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise a.error(f"the configuration contradicts itself ({error})") from error
+
+
+def _llama(a: _Attributes, layers: int) -> dict[str, Any]:
+    bias = a("attention_bias", False)
+    return {
+        "tie_embeddings": a("tie_word_embeddings", False),
+        "qkv_bias": bias,
+        "out_bias": bias,
+        **_windows(a, layers, [False] * layers),
+        **_rope(a, 10_000.0),
+    }
+
+
+def _qwen2(a: _Attributes, layers: int) -> dict[str, Any]:
+    first = a("max_window_layers", layers) if a("use_sliding_window", False) else layers
+    return {
+        "tie_embeddings": a("tie_word_embeddings", False),
+        "qkv_bias": True,
+        **_windows(a, layers, [i >= first for i in range(layers)]),
+        **_rope(a, 10_000.0),
+    }
+
+
+def _qwen3(a: _Attributes, layers: int) -> dict[str, Any]:
+    bias = a("attention_bias", False)
+    return {**_qwen2(a, layers), "head_dim": a("head_dim", 128), "qk_norm": True, "qkv_bias": bias, "out_bias": bias}
+
+
+def _gemma3(a: _Attributes, layers: int) -> dict[str, Any]:
+    period = a("sliding_window_pattern", a("_sliding_window_pattern", 6))
+    bias = a("attention_bias", False)
+    return {
+        "tie_embeddings": a("tie_word_embeddings", True),
+        "head_dim": a("head_dim", 256),
+        "qk_norm": True,
+        "qkv_bias": bias,
+        "out_bias": bias,
+        "activation": _ACTIVATIONS[a("hidden_activation", "gelu_pytorch_tanh")],
+        "norm_offset": 1.0,
+        "embed_scale": math.sqrt(a("hidden_size")),
+        "query_scale": a("query_pre_attn_scalar", 256) ** -0.5,
+        "post_norms": True,
+        **_windows(a, layers, [(i + 1) % period != 0 for i in range(layers)]),
+        **_rope(a, 1_000_000.0),
+        "rope_local_theta": _local_theta(a),
+    }
+
+
+_FAMILIES = {
+    "llama": (_llama, {"attention_bias"}),
+    "qwen2": (_qwen2, {"use_sliding_window", "max_window_layers"}),
+    "qwen3": (_qwen3, {"use_sliding_window", "max_window_layers", "attention_bias"}),
+    "gemma3": (
+        _gemma3,
+        {"attention_bias", "hidden_activation", "query_pre_attn_scalar", "rope_local_base_freq"}
+        | {"sliding_window_pattern", "_sliding_window_pattern"},
+    ),
+}
+
+
+def _windows(a: _Attributes, layers: int, local: list[bool]) -> dict[str, Any]:
+    """Which layers are local: `layer_types` if written (transformers 5), else `local`, the family's rule."""
+    if "layer_types" in a.values:
+        kinds = a.values["layer_types"]
+        if len(kinds) != layers or set(kinds) - {"full_attention", "sliding_attention"}:
+            raise a.error(f"layer_types {kinds!r}: expected {layers} times full_attention or sliding_attention")
+        local = [kind == "sliding_attention" for kind in kinds]
+    if not any(local):
+        return {}
+    return {"window": a("sliding_window"), "local_layers": tuple(local)}
+
+
+def _rope(a: _Attributes, theta: float) -> dict[str, Any]:
+    """`rope_theta` and `rope_scaling` of the global layers from either style of config."""
+    rope = dict(a.values.get("rope_parameters") or a.values.get("rope_scaling") or {})
+    rope = dict(rope.get("full_attention", rope))
+    theta = float(rope.pop("rope_theta", a.values.get("rope_theta", theta)))
+    kind = rope.pop("rope_type", rope.pop("type", "default"))
+    rope.pop("type", None)  # old files repeat rope_type under its old name
+    if rope.pop("partial_rotary_factor", 1.0) != 1.0:
+        raise a.error("rotary embeddings on a part of the head are not supported (partial_rotary_factor)")
+    if kind not in _ROPE_KEYS or set(rope) - _ROPE_KEYS[kind]:
+        raise a.error(f"rope type {kind!r} with {sorted(rope)} is unknown, expected one of {', '.join(_ROPE_KEYS)}")
+    if kind == "default":
+        return {"rope_theta": theta}
+    if "factor" not in rope:
+        raise a.error(f"rope type {kind!r} needs a factor")
+    original = rope.pop("original_max_position_embeddings", 0 if kind == "linear" else a("max_position_embeddings"))
+    return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, original_context=original, **rope)}
+
+
+def _local_theta(a: _Attributes) -> float:
+    local = (a.values.get("rope_parameters") or {}).get("sliding_attention")
+    if local is None:
+        return float(a("rope_local_base_freq", 10_000.0))
+    if local.get("rope_type", "default") != "default":
+        raise a.error(f"rope type {local['rope_type']!r} of the local layers is not supported")
+    return float(local["rope_theta"])

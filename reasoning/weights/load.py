@@ -1,0 +1,149 @@
+"""`load`: a name, a directory or a file → Model, one leaf at a time.
+
+Each leaf is assembled in numpy in its final dtype (dequantised, cast, axes moved) and handed to `place`, which puts it on
+the device or mesh, before the next one is read. So beside the model itself memory holds about one leaf.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reasoning.errors import InputError
+from reasoning.models.config import ModelConfig
+from reasoning.models.model import Model, Params
+from reasoning.models.transformer import abstract_params
+from reasoning.weights import catalogue, gguf_config, hf_config, names
+from reasoning.weights.gguf import GgufFile
+from reasoning.weights.hub import snapshot
+from reasoning.weights.safetensors import SafetensorsFiles
+
+_DTYPES = ("float32", "bfloat16", "float16")
+Place = Callable[[str, np.ndarray], jax.Array]
+
+
+def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = None) -> Model:
+    """Loads a model with its tokenizer.
+
+    Args:
+      name: a model of the catalogue ("smollm2-135m-instruct"), "hf:org/name@revision", a directory with config.json and
+        safetensors, or a GGUF file.
+      dtype: of kernels and embeddings: "float32", "bfloat16" or "float16"; None is bfloat16. Norms and biases are always
+        float32.
+      place: (path such as "layers/0/mlp/down/kernel", array) → device array; None puts everything on the default device.
+        The array is not used again, so `place` may keep it.
+
+    Raises InputError: unknown name, failed download, broken file, unknown architecture or tensor.
+    """
+    dtype = np.dtype(jax.numpy.bfloat16) if dtype is None else _dtype(dtype)
+    path, source = _find(name)
+    tensors, config = _open(path)
+    params = read_params(tensors, config, dtype, place)
+    return Model(config, params, _tokenizer(tensors), str(name), f"{source} ({tensors.quantisation})")
+
+
+def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
+    """The parameter tree of `config` out of an open file (`GgufFile` or `SafetensorsFiles`), checked tensor by tensor."""
+    kind = "gguf" if isinstance(tensors, GgufFile) else "hf"
+    wanted, shapes = names.placements(config, kind), dict(tensors.shapes)
+    if kind == "hf":
+        _drop_tied_head(tensors, config, shapes)
+    else:
+        shapes.pop(gguf_config.ROPE_FREQS, None)
+    names.check(shapes, wanted, str(tensors.path), config.family)
+    return assemble(tensors, wanted, abstract_params(config, dtype), names.axis_sizes(config), place)
+
+
+def assemble(tensors, wanted, abstract: Params, sizes, place: Place | None = None) -> Params:
+    """Fills the tree `abstract` (ShapeDtypeStruct leaves) leaf by leaf; every leaf must be covered by `wanted` entirely."""
+    parts: dict[str, list[str]] = {}
+    for name, target in wanted.items():
+        parts.setdefault(target.leaf, []).append(name)
+
+    def build(key_path, spec):
+        path = jax.tree_util.keystr(key_path, simple=True, separator="/")
+        pieces = parts.pop(path, [])
+        covered = sum(int(np.prod(wanted[name].shape)) for name in pieces)
+        if covered != int(np.prod(spec.shape)):
+            raise InputError(f"{tensors.path}: parameter {path} {list(spec.shape)} is not covered by {pieces}; extend names.py")
+        array = _leaf(tensors, pieces, wanted, spec, sizes)
+        return jax.device_put(array) if place is None else place(path, array)
+
+    params = jax.tree_util.tree_map_with_path(build, abstract)
+    if parts:
+        raise InputError(f"{tensors.path}: the model has no parameter {next(iter(parts))}; remove its row from names.py")
+    return params
+
+
+def _leaf(tensors, pieces, wanted, spec, sizes) -> np.ndarray:
+    """One leaf in its final dtype; a tensor that already lies as the leaf does is not copied again."""
+    target = wanted[pieces[0]]
+    if len(pieces) == 1 and target.file_axes == target.leaf_axes:
+        return tensors.read(pieces[0], spec.dtype).reshape(spec.shape)
+    leaf = np.empty(spec.shape, spec.dtype)
+    for name in pieces:
+        target = wanted[name]
+        array = names.rearrange(tensors.read(name, spec.dtype), target.file_axes, target.leaf_axes, sizes)
+        names.slot_view(leaf, target.slot)[...] = array
+    return leaf
+
+
+def _find(name: str | os.PathLike) -> tuple[Path, str]:
+    """Local path of what the user named, and a line that says where it came from."""
+    if isinstance(name, str):
+        if name.startswith("hf:"):
+            return snapshot(name.removeprefix("hf:"))
+        known = catalogue.read_manifest()
+        if name in known:
+            if known[name].kind != "model":
+                raise InputError(f"{name!r} is a {known[name].kind} artefact, not a model; `load` takes models")
+            return catalogue.fetch(name)
+    path = Path(name).expanduser()
+    if not path.exists():
+        models = ", ".join(sorted(entry.name for entry in catalogue.read_manifest().values() if entry.kind == "model"))
+        raise InputError(f"{name!s} is neither a path nor a model of the catalogue; choose {models}, or hf:org/name")
+    return path, str(path)
+
+
+def _open(path: Path) -> tuple[GgufFile | SafetensorsFiles, ModelConfig]:
+    if path.is_dir():
+        config = hf_config.read_config(path)
+        return SafetensorsFiles(path), config
+    if path.suffix == ".safetensors":
+        raise InputError(f"{path}: load the directory that holds this file, its config.json and its tokenizer.json")
+    tensors = GgufFile(path)
+    return tensors, gguf_config.read_config(tensors)
+
+
+def _tokenizer(tensors: GgufFile | SafetensorsFiles):
+    from reasoning.text.tokenizer import Tokenizer  # converters that only move weights need no tokenizer library
+
+    if isinstance(tensors, GgufFile):
+        return Tokenizer.from_gguf(tensors.metadata)
+    return Tokenizer.from_directory(tensors.path)
+
+
+def _drop_tied_head(tensors: SafetensorsFiles, config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Tied models are sometimes saved with their head as well: it must be a copy of the embedding, bit for bit."""
+    head, embedding = "lm_head.weight", "model.embed_tokens.weight"
+    if not config.tie_embeddings or head not in shapes or embedding not in shapes:
+        return
+    if shapes[head] != shapes[embedding] or not np.array_equal(tensors.read(head), tensors.read(embedding)):
+        raise InputError(
+            f"{tensors.origin(head)}: tensor {head!r} differs from {embedding!r}, expected a copy because "
+            'config.json ties them; set "tie_word_embeddings": false if the head is its own'
+        )
+    del shapes[head]
+
+
+def _dtype(dtype: Any) -> np.dtype:
+    try:
+        found = np.dtype(jax.numpy.dtype(dtype))
+    except TypeError:
+        found = None
+    if found is None or found.name not in _DTYPES:
+        raise InputError(f"dtype {dtype!r} is not supported for weights; choose one of {', '.join(_DTYPES)}")
+    return found

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Environment, the two small models that the tests read, lint, then the fast suite. What is there already is skipped.
+#
+#     scripts/test.sh                       # everything
+#     scripts/test.sh tests/test_loop.py    # arguments go to pytest
+#
+# The live comparison with Hugging Face transformers is apart: .ci/run installs it and runs tests/parity.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python=$(scripts/setup_env.sh)
+for model in smollm2-135m-instruct qwen2.5-coder-0.5b-instruct; do
+  "$python" -m reasoning.weights.catalogue "$model"
+done
+
+"$python" -m ruff check
+"$python" -m ruff format --check
+"$python" -m pytest -q "$@"

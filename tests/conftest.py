@@ -1,0 +1,17 @@
+"""Real models for the tests that need them: fetched once into $REASONING_CACHE, loaded once a session."""
+
+import pytest
+
+import reasoning
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    """SmolLM2-135M-Instruct: Llama architecture, tied head, small enough for the fast suite."""
+    return reasoning.load("smollm2-135m-instruct")
+
+
+@pytest.fixture(scope="session")
+def qwen05():
+    """Qwen2.5-Coder-0.5B-Instruct: Qwen2 architecture, biases, the default of the main job."""
+    return reasoning.load("qwen2.5-coder-0.5b-instruct")
