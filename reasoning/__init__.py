@@ -8,7 +8,7 @@ import importlib
 _HOMES = {
     "load": "reasoning.weights.load",
     "Engine": "reasoning.decode.engine",
-    "Request": "reasoning.decode.engine",
+    "Request": "reasoning.decode.requests",
     "method": "reasoning.methods.base",
     "InputError": "reasoning.errors",
 }

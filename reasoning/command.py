@@ -64,7 +64,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     except (flags.Error, InputError) as error:
         raise InputError(_innermost(error)) from error
     except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"the config has no field {str(error.args[0]).strip(chr(34))}; see the config file for what it has") from error
+        raise InputError(
+            f"the config has no field {str(error.args[0]).strip(chr(34))}; see the config file for what it has"
+        ) from error
 
 
 def _innermost(error: Exception) -> str:

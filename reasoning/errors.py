@@ -1,6 +1,7 @@
 """The one exception that a user's mistake raises: a single line that says what is wrong and what to do.
 
-Scripts catch `InputError`, print its message without a stack trace and exit with status 2. Anything else that escapes is a bug of ours.
+Scripts catch `InputError`, print its message without a stack trace and exit with status 2. Anything else that escapes is
+a bug of ours.
 """
 
 

@@ -9,9 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=$(scripts/setup_env.sh)
-for model in smollm2-135m-instruct qwen2.5-coder-0.5b-instruct; do
-  "$python" -m reasoning.weights.catalogue "$model"
-done
+"$python" -m reasoning.weights.catalogue smollm2-135m-instruct qwen2.5-coder-0.5b-instruct >/dev/null
 
 "$python" -m ruff check
 "$python" -m ruff format --check

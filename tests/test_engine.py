@@ -59,7 +59,9 @@ def test_a_long_neighbour_changes_no_sample(engine, reference):
     assert {key: value for key, value in together.items() if key[0] != "long"} == reference
 
 
-@pytest.mark.parametrize("change", [{"steps": 1}, {"steps": 7, "lag": 1}, {"unroll": 3}, {"prefill_chunk": 16}, {"prefill_rows": 1}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 1}, {"steps": 7, "lag": 1}, {"unroll": 3}, {"prefill_chunk": 16}, {"prefill_rows": 1}]
+)
 def test_chunking_changes_no_sample(model, engine, reference, change):
     assert collect(Engine(model, plan=engine.plan | change), REQUESTS) == reference
 
@@ -73,7 +75,9 @@ def test_samples_of_one_prompt_differ_and_another_seed_gives_others(engine, refe
 
 def test_changing_a_knob_or_a_string_compiles_nothing(engine, reference):
     compiled = []
-    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None)
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None
+    )
     collect(engine, REQUESTS, temperature=0.3, stop=["never seen before", "e"], sum_bonus=1.0)
     collect(engine, REQUESTS, temperature=0.0, rewind_at=3, rewind_by=2, rewind_script=engine.script("Wait"))
     assert compiled == []
@@ -92,7 +96,9 @@ def test_greedy_follows_the_reference_forward_pass(model, engine):
 def test_logprobs_are_those_of_the_reference_forward_pass(model, engine):
     prompt = model.tokenizer.encode("once upon a time")
     (response,) = engine.generate([Request(id="l", tokens=prompt)], max_tokens=12, temperature=1.3, chain=SMALL)
-    logits = np.asarray(model.logits(np.asarray([prompt + response.tokens.tolist()], np.int32))[0, len(prompt) - 1 : -1], np.float64)
+    logits = np.asarray(
+        model.logits(np.asarray([prompt + response.tokens.tolist()], np.int32))[0, len(prompt) - 1 : -1], np.float64
+    )
     expected = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     np.testing.assert_allclose(response.logprobs, expected[np.arange(12), response.tokens], atol=1e-4)
 
@@ -131,7 +137,9 @@ def test_stop_string_that_straddles_tokens_is_cut_out_and_the_text_before_it_kep
 
 
 def test_stop_id_ends_the_row_and_stays_out_of_the_text():
-    (response,) = Engine(scripted_model(["done."]), max_slots=1).generate([Request(id="s", tokens=[0])], temperature=0, chain=SMALL)
+    (response,) = Engine(scripted_model(["done."]), max_slots=1).generate(
+        [Request(id="s", tokens=[0])], temperature=0, chain=SMALL
+    )
     assert (response.text, response.stop_reason, len(response.tokens)) == ("done.", "stop", 6)
 
 

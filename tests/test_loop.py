@@ -140,7 +140,7 @@ def test_gather_moves_every_leaf(engine):
 
 
 def _value(row, dtype):
-    return row % 2 if dtype == bool else row + 1
+    return row % 2 if dtype == jnp.bool_ else row + 1
 
 
 def _mark(leaf):
@@ -158,7 +158,9 @@ def test_refill_resets_every_leaf_of_its_row_and_touches_no_other(engine):
     admission.prompt_length[2], admission.limit[2], admission.identity[2] = len(ids), 40, 9
     tokens = np.zeros((4, 64), np.int32)
     tokens[0, : len(ids) - 1] = ids[:-1]
-    room = programs.prefill(engine.model.params, programs.room(), *jax.device_put((tokens, np.int32(0), np.asarray([len(ids), 1, 1, 1], np.int32))))
+    room = programs.prefill(
+        engine.model.params, programs.room(), *jax.device_put((tokens, np.int32(0), np.asarray([len(ids), 1, 1, 1], np.int32)))
+    )
     before = [np.asarray(leaf) for leaf in jax.tree.leaves(dataclasses.replace(used, key=jax.random.key_data(used.key)))]
     into_used = programs.admit(used, room, jax.device_put(admission), tables)
     into_empty = programs.admit(programs.empty(tables), room, jax.device_put(admission), tables)
@@ -247,7 +249,7 @@ def test_decode_reads_nothing_from_the_host_and_donation_really_aliases(engine):
 
 
 def test_tables_and_parameters_are_arguments_and_no_constants(engine):
-    programs, tables, slots = start(engine, SMALL, PROMPTS)
+    _, tables, slots = start(engine, SMALL, PROMPTS)
     decode = make_decode(engine.model.network, SMALL)
     jaxpr = jax.make_jaxpr(decode)(engine.model.params, slots, tables, jnp.int32(3))
     assert sum(getattr(constant, "nbytes", 0) for constant in jaxpr.consts) < 1_000_000

@@ -32,6 +32,7 @@ def test_text_before_a_match_is_not_lost():
     assert residue(tables, think, 256, 2) == [ord(".")]
     assert residue(tables, paragraph, 257, 2) == [ord("a"), ord(">")]
     assert residue(tables, paragraph, 258, 2) == residue(tables, think, 258, 2) == []
+    assert not tables.patterns.residue_row[:, 258].any(), "a token that begins with the pattern takes no room"
 
 
 def test_self_similar_pattern_keeps_a_residue_for_each_possible_beginning():
@@ -55,6 +56,12 @@ def test_tokenizer_that_alters_text_does_not_write_the_residue():
         tables_of.pattern("\n\n")
     assert residue(exact.build(), 1, 256, 2) == [ord("a"), ord("b")], "the tokenizer's own ids when they are exact"
     assert residue(spaced.build(), 1, 256, 2) == [257], "the fewest tokens when they are not"
+
+
+def test_residue_that_the_tokenizer_writes_at_length_is_shortened_to_fit():
+    tables_of = builder(b"abcd\n\n", b"abcd", encode=lambda text: list(text.encode()))
+    tables_of.pattern("\n\n")
+    assert residue(tables_of.build(), 1, 256, 2) == [257]
 
 
 def test_residue_never_uses_an_id_that_may_not_be_sampled():
@@ -139,7 +146,10 @@ def test_capacity_used_up_says_which_and_adds_nothing(field, add):
     ("add", "message"),
     [
         (lambda b: b.pattern(""), "pattern is empty"),
+        (lambda b: b.pattern("\ud83d"), "not valid Unicode"),
+        (lambda b: b.script("\ud83d"), "not valid Unicode"),
         (lambda b: b.script([]), "script is empty"),
+        (lambda b: TableBuilder([b"a"]).script("ab"), "cannot write the script 'ab'"),
         (lambda b: b.script([999]), "outside 0 … 255"),
         (lambda b: b.script([-1]), "outside 0 … 255"),
         (lambda b: b.vocabulary_set([999]), "outside 0 … 255"),

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib.metadata
 import os
 import re
 import shutil
@@ -16,13 +17,21 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "reasoning").rglob("*.py"))
-# From the bottom up: a package imports only packages of lower layers (docs/architecture.md, "Tree"). The package's own
-# __init__.py, the front door, is above them all.
-LAYERS = (("errors", "compilation"), ("text", "data"), ("models",), ("weights", "decode"), ("methods",), ("evaluation",))
+# From the bottom up: a package imports only packages of lower layers (docs/architecture.md, "Tree"). "" is the front door,
+# reasoning/__init__.py, which opens only what is below it.
+LAYERS = (
+    ("errors",),
+    ("compilation", "sharding", "text"),
+    ("models",),
+    ("weights", "decode"),
+    ("methods", "data"),
+    ("",),
+    ("evaluation", "command"),
+)
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # All that the compiled loop may import, so that it runs on any accelerator image.
 PORTABLE = ("jax", "flax", "numpy") + tuple(
-    f"reasoning.{name}" for name in ("errors", "compilation", "models", "decode", "text.patterns")
+    f"reasoning.{name}" for name in ("errors", "compilation", "sharding", "models", "decode", "text.patterns")
 )
 
 
@@ -30,6 +39,11 @@ def settings() -> configparser.ConfigParser:
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
     return parser
+
+
+def normal(name: str) -> str:
+    """The one spelling of a distribution's name."""
+    return name.lower().replace("_", "-")
 
 
 def imports(path: Path) -> set[str]:
@@ -73,11 +87,24 @@ def test_constraints_pin_every_requirement_inside_its_range(version):
     config = settings()
     assert f"Python :: {version}" in config["metadata"]["classifiers"]
     lines = (ROOT / f"constraints/constraints-{version}.txt").read_text().splitlines()
-    pins = dict(line.lower().replace("_", "-").split("==") for line in lines if not line.startswith("#"))
+    pins = dict(normal(line).split("==") for line in lines if not line.startswith("#"))
     wanted = config["options"]["install_requires"] + config["options.extras_require"]["test"]
     for requirement in map(Requirement, filter(None, wanted.splitlines())):
-        name = requirement.name.lower().replace("_", "-")
-        assert requirement.specifier.contains(pins[name]), f"{requirement} is pinned to {pins[name]}"
+        pin = pins[normal(requirement.name)]
+        assert requirement.specifier.contains(pin), f"{requirement} is pinned to {pin}"
+
+
+def test_every_import_is_a_declared_requirement():
+    """What is imported only because something else happens to install it breaks with that something's next release."""
+    config, distributions = settings(), importlib.metadata.packages_distributions()
+    wanted = config["options"]["install_requires"] + config["options.extras_require"]["test"]
+    declared = {normal(Requirement(line).name) for line in wanted.splitlines() if line}
+    known = {*sys.stdlib_module_names, "reasoning", "configs", "tests", "doubles"}
+    folders = ("reasoning", "scripts", "configs", "tests", "tests/doubles")
+    for path in [*SOURCES, *(path for folder in folders for path in (ROOT / folder).glob("*.py"))]:
+        for top in {name.split(".")[0] for name in imports(path)} - known:
+            owners = {normal(owner) for owner in distributions.get(top, ())}
+            assert owners & declared, f"{path.relative_to(ROOT)} imports {top}, which setup.cfg does not require"
 
 
 def test_constraints_name_versions_and_no_address():
@@ -109,6 +136,11 @@ def test_the_compiled_loop_needs_jax_flax_and_numpy_only():
 def test_importing_the_package_loads_nothing_heavy():
     code = "import reasoning, sys; sys.exit(' '.join({'jax', 'flax', 'datasets', 'tokenizers'} & sys.modules.keys()) or None)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_scripts_find_the_configs_from_any_directory(tmp_path):
+    done = subprocess.run([sys.executable, "-P", "-c", "import configs.common"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,7 +7,9 @@ A task family is one module with a function `load(**parameters) -> Task`. Adding
 import importlib
 import inspect
 import pkgutil
+import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +27,7 @@ class Problem:
     question: str  # as the data set has it; a method wraps it in a prompt
     answer: str  # the reference answer; "" where only the task's own scorer can tell (a plan, a colouring)
     task: str  # name of the task it belongs to
-    metadata: dict[str, Any] = field(default_factory=dict)  # JSON-able; what the scorer and the analyses need
+    metadata: dict[str, Any] = field(default_factory=dict, hash=False)  # JSON-able; what the scorer and the analyses need
     score: str = "math"  # one of SCORES
 
 
@@ -56,6 +58,16 @@ class Task:
 
     def __len__(self) -> int:
         return len(self.problems)
+
+
+def draw(problems: Sequence[Problem], size: int | None, seed: int = 0) -> tuple[Problem, ...]:
+    """`size` of the problems, drawn at random with `seed` and left in order; None = all. Raises InputError when there are fewer."""
+    if size is None:
+        return tuple(problems)
+    if not 1 <= size <= len(problems):
+        raise InputError(f"size is {size}, but the data set has {len(problems)} problems; choose between 1 and {len(problems)}")
+    chosen = sorted(random.Random(seed).sample(range(len(problems)), size))
+    return tuple(problems[index] for index in chosen)
 
 
 def available() -> list[str]:

@@ -95,9 +95,7 @@ def make_empty(network: Network, chain: Chain, batch: int, size: int, alternativ
 
     def empty(tables) -> Slots:
         slots = _blank(network, chain, batch, size, alternatives)
-        return dataclasses.replace(
-            slots, states=initial_states(chain, slots, tables), cache=network.init_cache(batch, size)
-        )
+        return dataclasses.replace(slots, states=initial_states(chain, slots, tables), cache=network.init_cache(batch, size))
 
     return empty
 

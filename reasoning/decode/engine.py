@@ -7,7 +7,6 @@ Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
 """
 
 import collections
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -141,7 +140,9 @@ class Engine:
                     self.live = group.live
                     yield response
                     if turn != self._turn:
-                        raise InputError("a later generate() ended this one; finish or close one iterator before starting the next")
+                        raise InputError(
+                            "a later generate() ended this one; finish or close an iterator before starting the next"
+                        )
         finally:
             if turn == self._turn:
                 self.live = 0

@@ -23,7 +23,8 @@ class Report(NamedTuple):
     """What the host reads after a chunk; never donated, so it can be read while the next chunk runs.
 
     Attributes:
-      done, pause: bool[B]. length: int32[B]. emitted: int32[B], model steps of the row in this chunk. steps: int32[], of the chunk.
+      done, pause: bool[B]. length: int32[B]. emitted: int32[B], model steps of the row
+        in this chunk. steps: int32[], of the chunk.
     """
 
     done: jax.Array

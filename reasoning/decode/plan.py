@@ -52,7 +52,7 @@ _PLATFORMS = {
 def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> Plan:
     """The plan for this machine. Raises InputError for a count below 1 or an unknown field."""
     platform = {"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend())
-    fields = dict(_PLATFORMS[platform if platform in _PLATFORMS else "cpu"], platform=platform, memory=_free_memory(platform, params_bytes))
+    fields = dict(_PLATFORMS.get(platform, _PLATFORMS["cpu"]), platform=platform, memory=_free_memory(platform, params_bytes))
     if max_slots is not None:
         fields["max_slots"] = max_slots
     unknown = sorted(set(overrides) - {field.name for field in dataclasses.fields(Plan)})

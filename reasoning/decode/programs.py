@@ -25,7 +25,8 @@ from reasoning.models.model import Network
 
 def read_row(slots: Slots, row: jax.Array) -> dict[str, jax.Array]:
     """What a response is made of, for one row: int32[] → arrays without the slot axis."""
-    names = ("tokens", "forced", "logprob", "other_tokens", "other_logprobs", "length", "prompt_length", "draws", "discarded", "reason")
+    progress = ("length", "prompt_length", "draws", "discarded", "reason")
+    names = ("tokens", "forced", "logprob", "other_tokens", "other_logprobs", *progress)
     return {name: getattr(slots, name)[row] for name in names}
 
 
@@ -81,7 +82,9 @@ def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, pa
     )
     admission = jax.tree.map(_shape, blank_admission(chain, rows, bucket))
     admit = jax.jit(make_admit(network, chain), donate_argnums=0).lower(slots, waiting, admission, tables)
-    decode = jax.jit(make_decode(network, chain, alternatives, plan.unroll), donate_argnums=1).lower(params, slots, tables, integers())
+    decode = jax.jit(make_decode(network, chain, alternatives, plan.unroll), donate_argnums=1).lower(
+        params, slots, tables, integers()
+    )
     read = jax.jit(read_row).lower(slots, integers())
     lowered = (empty, room, prefill, admit, decode, read)
     compiled = [program.compile() for program in lowered]

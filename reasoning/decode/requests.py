@@ -117,8 +117,8 @@ def check_request(request: Request, max_tokens: int, context: int, prompt: np.nd
         raise InputError(f"request {request.id!r}: seed must lie in 0 … 2**32 - 1, got {request.seed}")
     if len(prompt) + limit > context:
         raise InputError(
-            f"request {request.id!r}: prompt of {len(prompt)} tokens + max_tokens {limit} exceeds the model's context of {context}; "
-            "shorten the prompt or lower max_tokens"
+            f"request {request.id!r}: prompt of {len(prompt)} tokens + max_tokens {limit} exceeds the model's context of "
+            f"{context}; shorten the prompt or lower max_tokens"
         )
     return limit
 

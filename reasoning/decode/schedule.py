@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from reasoning.decode.base import Chain
@@ -63,17 +62,18 @@ class Group:
             report, then = reports.popleft()
             done = np.asarray(report.done)  # waits for this chunk, while the next one may already run
             emitted = np.asarray(report.emitted)
-            now = time.perf_counter()
-            self._charge(then, emitted, now - clock)
-            clock = now
+            clock, since = time.perf_counter(), clock
+            self._charge(then, emitted, clock - since)
             self.live = int((~done & np.array([sample is not None for sample in then])).sum())
-            finished = [row for row, sample in enumerate(then) if sample is not None and done[row] and self._occupants[row] is sample]
-            for row in finished:
-                sample, self._occupants[row] = self._occupants[row], None
-                values = jax.device_get(self._programs.read(slots, jnp.int32(row)))
+            for row, sample in enumerate(then):
+                # A report that is one chunk old may show a row done that has a new occupant by now.
+                if sample is None or not done[row] or self._occupants[row] is not sample:
+                    continue
+                self._occupants[row] = None
+                values = jax.device_get(self._programs.read(slots, jax.device_put(np.int32(row))))
+                handed_over = time.perf_counter()
                 yield self._response(sample, values)
-                clock += time.perf_counter() - now  # the consumer's time is not ours
-                now = time.perf_counter()
+                clock += time.perf_counter() - handed_over  # the consumer's time is not ours
 
     def _refill(self, slots, room):
         """Gives every free slot to the next waiting sample, prefilling prompts as they are needed."""

@@ -119,7 +119,9 @@ def grade_at_once(problem: Problem, answer: str | None) -> Grade | None:
         return Grade(False, 0.0, answer[:MAX_ANSWER_CHARS], "too long")
     if problem.score == "choice":
         return _whole(_letter(answer) == _letter(problem.answer) is not None, answer)
-    ours, theirs = normalise(answer), normalise(problem.answer)
+    ours, theirs = normalise(answer), normalise(problem.answer) or ""
+    if ours is None:
+        return Grade(False, 0.0, None, "no answer")
     if problem.score == "exact":
         return _whole(ours == theirs, answer)
     if INTEGER.fullmatch(ours) and INTEGER.fullmatch(theirs):

@@ -73,6 +73,10 @@ class Pool:
         self.records[new["problem"], new["sample"]] = new
         self._timings.append({"problem": new["problem"], "sample": new["sample"], "seconds": round(seconds, 6)})
 
+    def note(self, line: dict[str, float]) -> None:
+        """Adds a line about the run as a whole to timings.jsonl."""
+        self._timings.append(line)
+
     def close(self) -> None:
         """Puts everything on the disk; once complete, in the order of the task."""
         self._lines.close()

@@ -7,7 +7,9 @@ from typing import Any
 from tqdm import tqdm
 
 from reasoning.evaluation.pool import Pool, Record
-from reasoning.evaluation.stats import accuracy
+from reasoning.evaluation.stats import estimate
+
+RESAMPLES = 1000  # of the interval on the way; the final one is `reasoning.evaluation.scores`'
 
 
 class Progress:
@@ -20,6 +22,7 @@ class Progress:
         self.lengths: list[int] = []
         for old in pool.records.values():
             self._count(old)
+        self._resumed = self.step
         self.bar = tqdm(total=len(pool.wanted), initial=self.step, desc=label, unit="sample", file=sys.stderr, disable=not show)
 
     def _count(self, new: Record) -> None:
@@ -47,11 +50,20 @@ class Progress:
 
     def scalars(self) -> dict[str, float]:
         """The metrics of `reasoning.evaluation.board.SCALARS`; short samples finish first, so early values are not yet the final ones."""
-        so_far = accuracy(list(self.correct.values()))
+        so_far = estimate([sum(grades) / len(grades) for grades in self.correct.values()], resamples=RESAMPLES)
         return {
             "accuracy": so_far.value,
             "accuracy_low": so_far.low,
             "accuracy_high": so_far.high,
             "tokens_per_second": self.rate,
             "live_slots": self._engine.live,
+        }
+
+    def session(self) -> dict[str, float]:
+        """What this process did: its samples, and its seconds with those of compiling apart."""
+        compiling = self._engine.compile_seconds - self._compiled
+        return {
+            "session_samples": self.step - self._resumed,
+            "seconds": round(time.monotonic() - self._begin - compiling, 3),
+            "compile_seconds": round(compiling, 3),
         }

@@ -1,7 +1,7 @@
 """A method over a task, resumable: killed at any moment and started again, it ends with the same bytes.
 
     generations.jsonl   one record a sample (`reasoning.evaluation.pool`)
-    timings.jsonl       seconds of each sample; apart, because they differ from run to run
+    timings.jsonl       seconds of each sample, and of each start of the program; apart, because they differ from run to run
     metrics.jsonl       progress, one line every few samples; tensorboard/ is a view of it
 
 That the *samples* are the same is the engine's doing: a sample depends on run seed, problem and sample number, not on
@@ -73,3 +73,4 @@ def _draw(method, problems, pool, directory, engine, grader, progress) -> None:
                 keep(response, grade.result())
         for response, grade in waiting:
             keep(response, grade.result())
+        pool.note(progress.session())

@@ -105,15 +105,26 @@ def attend(q: jax.Array, cache: LayerCache, positions: jax.Array, window: int | 
 
     Returns: float32[B, T, K, G, H]. Scores, softmax and sums are float32.
     """
+    B, T, K, G, H = q.shape
     keys = "bkhs" if cache.layout.keys_transposed else "bksh"
-    size = cache.v.shape[2]
-    scores = jnp.einsum(f"btkgh,{keys}->bkgts", q.astype(cache.k.dtype), cache.k, preferred_element_type=jnp.float32)
-    at, query = jnp.arange(size), positions[:, :, None]
+    # All queries of a kv head as rows of one matrix: `einsum` on five axes would make the cache the left operand and
+    # transpose the result, which XLA:CPU does not fuse.
+    rows = q.transpose(0, 2, 3, 1, 4).reshape(B, K, G * T, H).astype(cache.k.dtype)
+    scores = _dot(f"bkmh,{keys}->bkms", rows, cache.k).reshape(B, K, G, T, -1)
+    at, query = jnp.arange(cache.v.shape[2]), positions[:, :, None]
     seen = at <= query
     if window is not None:
         seen &= at > query - window
     weights = jax.nn.softmax(jnp.where(seen[:, None, None], scores, _MASKED), axis=-1)
-    return jnp.einsum("bkgts,bksh->btkgh", weights.astype(cache.v.dtype), cache.v, preferred_element_type=jnp.float32)
+    out = _dot("bkms,bksh->bkmh", weights.reshape(B, K, G * T, -1).astype(cache.v.dtype), cache.v)
+    return out.reshape(B, K, G, T, H).transpose(0, 3, 1, 2, 4)
+
+
+def _dot(pattern: str, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Batched product with float32 sums. XLA:CPU has none for bfloat16 operands: they are widened there, exactly."""
+    if jax.default_backend() == "cpu":
+        x, y = x.astype(jnp.float32), y.astype(jnp.float32)
+    return jnp.einsum(pattern, x, y, preferred_element_type=jnp.float32)
 
 
 def gather(cache: Cache, parents: jax.Array) -> Cache:

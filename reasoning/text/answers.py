@@ -14,8 +14,9 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "*
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s?\{([^{}]*)\}")
 _DROPPED = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\[!,;:]|\\\$|\\(?:q?quad)(?![A-Za-z])")
 _FRACTION = re.compile(r"\\[dt]?frac\s?\{(\d+)\}\s?\{(\d+)\}")
-_LOOSE_SPACE = re.compile(r" ?([^\w\s]) ?")
+_LOOSE_SPACE = re.compile(r" (?![\w\s])|(?<![\w\s]) ")  # beside a sign, not between words
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_LAYERS = 8  # delimiters within delimiters that are looked through
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?")
 
 
@@ -35,18 +36,28 @@ def normalise(answer: str | None) -> str | None:
     Takes off mathematics and markdown delimiters, `\\text{}`, dollar signs, spaces that carry nothing, a final full
     stop, thousands commas, a plus sign and idle zeros: "$+1{,}050.0$." → "1050". Letters keep their case.
     """
-    if answer is None:
-        return None
-    text = " ".join(answer.replace("{,}", ",").replace("−", "-").replace("\\ ", " ").split())
-    text = _unwrapped(text)
+    before, text = None, answer or ""
+    for _ in range(_LAYERS):
+        if text == before:
+            break
+        before, text = text, _peeled(text)
+    return text or None
+
+
+def _peeled(text: str) -> str:
+    """One layer less; a fixed point is normal."""
+    text = " ".join(text.replace("{,}", ",").replace("−", "-").replace("\\ ", " ").split())
+    text = text.rstrip(".").strip()
+    for left, right in _WRAPPERS:
+        if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
+            text = text[len(left) : len(text) - len(right)]
     text = _TEXT.sub(r"\1", text)
     text = _DROPPED.sub("", text).replace(r"\%", "%")
     text = _FRACTION.sub(r"\1/\2", text)
-    text = _LOOSE_SPACE.sub(r"\1", text).strip()
-    text = _unwrapped(text).strip("$")
+    text = _LOOSE_SPACE.sub("", text).strip("$ ")
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
-    return _number(text) or None
+    return _number(text)
 
 
 def _last_boxed(text: str) -> str | None:
@@ -75,18 +86,6 @@ def _last_line_after(marker: re.Pattern, text: str) -> str | None:
         if line:
             return line
     return None
-
-
-def _unwrapped(text: str) -> str:
-    """Without final full stops and the delimiters around the whole of it."""
-    before = None
-    while before != text:
-        before = text
-        text = text.rstrip(".").strip()
-        for left, right in _WRAPPERS:
-            if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
-                text = text[len(left) : len(text) - len(right)].strip()
-    return text
 
 
 def _number(text: str) -> str:

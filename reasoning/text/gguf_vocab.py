@@ -145,14 +145,14 @@ def _bpe(entries: Sequence[_Entry], merges: Sequence[str] | None, pre: PreTokeni
 
 def _add_ends(backend: Tokenizer, metadata: Mapping[str, Any], text_of: Mapping[int, str], pre: PreTokenizer) -> None:
     """Writes the beginning and end tokens around a text where the file demands them."""
-    around = []
+    names = {}
     for end, default in (("bos", pre.add_bos), ("eos", False)):
         index = metadata.get(f"tokenizer.ggml.{end}_token_id")
-        wanted = index is not None and metadata.get(f"tokenizer.ggml.add_{end}_token", default)
-        if wanted and index not in text_of:
+        if index is None or not metadata.get(f"tokenizer.ggml.add_{end}_token", default):
+            continue
+        if index not in text_of:
             raise InputError(f"this GGUF file's {end} id {index} is not one of its tokens; it is damaged, fetch it again")
-        around.append([(text_of[index], index)] if wanted else [])
-    bos, eos = around
-    if bos or eos:
-        template = [token for token, _ in bos] + ["$A"] + [token for token, _ in eos]
-        backend.post_processor = processors.TemplateProcessing(single=template, special_tokens=bos + eos)
+        names[end] = {"id": end, "ids": [index], "tokens": [text_of[index]]}
+    if names:
+        template = [name for name in ("bos", "$A", "eos") if name in names or name == "$A"]
+        backend.post_processor = processors.TemplateProcessing(single=template, special_tokens=list(names.values()))

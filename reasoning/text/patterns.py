@@ -215,7 +215,7 @@ class TableBuilder:
 
     def pattern(self, text: str | bytes) -> int:
         """The id of a string to match, ≥ 1; the same string has the same id."""
-        pattern = text.encode() if isinstance(text, str) else bytes(text)
+        pattern = _utf8(text) if isinstance(text, str) else bytes(text)
         if pattern in self._patterns:
             return 1 + list(self._patterns).index(pattern)
         if not pattern:
@@ -241,7 +241,8 @@ class TableBuilder:
     def script(self, text: str | Sequence[int]) -> int:
         """The id of a text to force, ≥ 0, from text or token ids."""
         if isinstance(text, str):
-            ids = self._encode(text) if self._encode else self._segment(text.encode())
+            written = _utf8(text)
+            ids = self._encode(text) if self._encode else self._segment(written)
             if ids is None:
                 raise InputError(f"the vocabulary cannot write the script {text!r}; pass token ids")
         else:
@@ -338,6 +339,14 @@ class TableBuilder:
                     found = [*best[begin], token]
             best.append(found)
         return best[-1]
+
+
+def _utf8(text: str) -> bytes:
+    """UTF-8 bytes of `text`. Raises InputError for half of a surrogate pair, as JSON can carry it."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r} is not valid Unicode ({error.reason}); write the whole character") from error
 
 
 def _padded(lists, rows: int, width: int) -> np.ndarray:

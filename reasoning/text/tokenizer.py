@@ -15,8 +15,8 @@ from reasoning.errors import InputError
 from reasoning.text import chat, directory, gguf_vocab, spelling
 from reasoning.text.stream import Detokenizer
 
-# Control tokens after which no model goes on, whether or not its files list them (llama.cpp, `special_eog_ids`).
-_END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<|end|>"})
+# Control tokens that end a text whether or not the model's files say so; ends of turns are read off its chat template.
+_END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>"})
 
 
 class Tokenizer:

@@ -1,1 +1,1 @@
-"""Open weights: the catalogue of artefacts, safetensors and GGUF readers, and the tables of names."""
+"""Weights: files and names of others in, our parameter tree out; the catalogue of what can be fetched."""

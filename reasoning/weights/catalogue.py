@@ -10,7 +10,6 @@ sha256 have been checked: what is there is complete. Parts of an interrupted dow
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import hashlib
 import json
@@ -26,7 +25,7 @@ from tqdm import tqdm
 
 from reasoning.errors import InputError
 from reasoning.weights import hub, registry
-from reasoning.weights.hub import Unavailable
+from reasoning.weights.hub import UnavailableError
 
 MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"
 UNVERIFIED = "unverified"
@@ -119,7 +118,7 @@ def fetch(name: str, manifest: Path = MANIFEST) -> Fetched:
                 return found
             return _fetch(artefact, home)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not hub.disk_full(error):
             raise InputError(f"{name}: cannot write to {home} ({error}); set REASONING_CACHE to another directory") from error
         raise _no_space(name, home, _needed(artefact)) from error
 
@@ -129,9 +128,8 @@ def _fetch(artefact: Artefact, home: Path) -> Fetched:
     reasons = []
     for source in artefact.sources:
         try:
-            checked = "sha256 unverified: nobody has recorded it" if source.sha256 == UNVERIFIED else "sha256 checked"
-            _collect(artefact, source, partial)
-        except Unavailable as error:
+            digest = _collect(artefact, source, partial)
+        except UnavailableError as error:
             _say(f"{artefact.name}: not from {source.label}: {error}")
             reasons.append(f"{source.label}: {error}")
             continue
@@ -139,13 +137,14 @@ def _fetch(artefact: Artefact, home: Path) -> Fetched:
         (partial / "source.json").write_text(json.dumps(record), "utf-8")
         shutil.rmtree(final, ignore_errors=True)  # a damaged or outdated one
         partial.replace(final)
+        checked = "sha256 checked" if source.sha256 == digest else f"UNVERIFIED: the manifest records no sha256, it is {digest}"
         _say(f"{artefact.name}: {source.label} ({checked})")
         return Fetched(final / artefact.file, source.label)
     raise InputError(f"{artefact.name}: no source can be reached ({'; '.join(reasons)}); connect, or load a local file by path")
 
 
-def _collect(artefact: Artefact, source: Source, partial: Path) -> None:
-    """Puts the checked file of `source` at `partial`/file. Raises Unavailable, InputError, OSError."""
+def _collect(artefact: Artefact, source: Source, partial: Path) -> str:
+    """Puts the checked file of `source` at `partial`/file; returns its sha256. Raises UnavailableError, InputError, OSError."""
     journal, file = partial / "progress.json", partial / artefact.file
     progress = _read_json(journal)
     if progress.get("source") != source.label or progress.get("sha256") != source.sha256:
@@ -165,8 +164,9 @@ def _collect(artefact: Artefact, source: Source, partial: Path) -> None:
                 _part(source, part, out, partial / "scratch", bar)
                 out.flush()
                 _write_json(journal, {**progress, "parts": part + 1, "bytes": out.tell()})
-    _verify(artefact, source, file, partial)
+    digest = _verify(artefact, source, file, partial)
     journal.unlink(missing_ok=True)
+    return digest
 
 
 def _part(source: Source, part: int, out, scratch: Path, bar: tqdm) -> None:
@@ -180,25 +180,27 @@ def _part(source: Source, part: int, out, scratch: Path, bar: tqdm) -> None:
         return
     local = Path(os.path.expandvars(source.path)).expanduser()
     if not local.is_file():
-        raise Unavailable(f"{local} is not a file")
+        raise UnavailableError(f"{local} is not a file")
     with local.open("rb") as file:
         shutil.copyfileobj(file, out, 1 << 22)
     progress(out.tell() - start)
 
 
-def _verify(artefact: Artefact, source: Source, file: Path, partial: Path) -> None:
-    size = file.stat().st_size
-    wrong = f"{size:,} bytes, expected {source.bytes:,}" if source.bytes and size != source.bytes else ""
-    if not wrong and source.sha256 != UNVERIFIED:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        wrong = f"sha256 {digest}, expected {source.sha256}" if digest != source.sha256 else ""
+def _verify(artefact: Artefact, source: Source, file: Path, partial: Path) -> str:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    size, wrong = file.stat().st_size, ""
+    if source.bytes not in (0, size):
+        wrong = f"{size:,} bytes, expected {source.bytes:,}"
+    elif source.sha256 not in (UNVERIFIED, digest):
+        wrong = f"sha256 {digest}, expected {source.sha256}"
     if wrong:
         shutil.rmtree(partial)
         raise InputError(
             f"{artefact.name}: the file from {source.label} has {wrong}; it was removed: fetch it again, "
             "and if that repeats remove this source from third_party/manifest.toml"
         )
+    return digest
 
 
 def _cached(artefact: Artefact, final: Path) -> Fetched | None:

@@ -46,7 +46,7 @@ class GgufFile:
         self._at = 0
         try:
             self._read_header()
-        except (struct.error, IndexError, UnicodeDecodeError, OverflowError) as error:
+        except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
             raise self._bad(f"the header breaks off at byte {self._at:,} of {len(self._map):,}") from error
 
     def read(self, name: str, dtype: Any = np.float32) -> np.ndarray:

@@ -21,7 +21,7 @@ _KEYS = frozenset(
     attention.key_length attention.value_length attention.sliding_window attention.sliding_window_pattern
     rope.freq_base rope.freq_base_swa rope.dimension_count
     rope.scaling.type rope.scaling.factor rope.scaling.original_context_length rope.scaling.finetuned
-    """.split()
+    """.split()  # noqa: SIM905 (a list to read)
 )
 ROPE_FREQS = "rope_freqs.weight"
 # llama.cpp derives the query scale of Gemma 3 27B, told by its depth, from D/N instead of H.
@@ -46,6 +46,13 @@ class _Metadata:
             value = value[0]
         return float(str(np.float32(value))) if isinstance(value, float) else value
 
+    def size(self, key: str, default: int | None = None) -> int:
+        """The value of `key`, which must be a positive whole number."""
+        value = self(key, default)
+        if type(value) is not int or value < 1:
+            raise self.error(f"metadata {self.family}.{key} is {value!r}, expected a positive whole number")
+        return value
+
     def error(self, what: str) -> InputError:
         return InputError(f"{self.file}: {what}; load a model of a supported family, or extend reasoning/weights/gguf_config.py")
 
@@ -66,8 +73,8 @@ def read_config(tensors: GgufFile) -> ModelConfig:
         raise InputError(f"{file}: one of {metadata['split.count']} pieces; join them with llama.cpp's gguf-split --merge")
     if "token_embd.weight" not in shapes:
         raise m.error("tensor 'token_embd.weight' is missing")
-    d_model, heads = m("embedding_length"), m("attention.head_count")
-    head_dim = m("attention.key_length", d_model // heads)
+    d_model, heads = m.size("embedding_length"), m.size("attention.head_count")
+    head_dim = m.size("attention.key_length", d_model // heads)
     for key in ("attention.value_length", "rope.dimension_count"):
         if m(key, head_dim) != head_dim:
             raise m.error(f"metadata {m.family}.{key} is {m(key)}, expected the head dimension {head_dim}")
@@ -75,12 +82,12 @@ def read_config(tensors: GgufFile) -> ModelConfig:
         "family": m.family,
         "vocab_size": shapes["token_embd.weight"][0],
         "d_model": d_model,
-        "num_layers": m("block_count"),
+        "num_layers": m.size("block_count"),
         "num_heads": heads,
-        "num_kv_heads": m("attention.head_count_kv", heads),
+        "num_kv_heads": m.size("attention.head_count_kv", heads),
         "head_dim": head_dim,
-        "d_ff": m("feed_forward_length"),
-        "context": m("context_length"),
+        "d_ff": m.size("feed_forward_length"),
+        "context": m.size("context_length"),
         "rope_theta": m("rope.freq_base", 10_000.0),
         "norm_eps": m("attention.layer_norm_rms_epsilon"),
         "tie_embeddings": "output.weight" not in shapes,
@@ -108,7 +115,7 @@ def _no_window(m: _Metadata) -> dict[str, Any]:
 
 def _gemma3(m: _Metadata, shared: Mapping[str, Any]) -> dict[str, Any]:
     """The converter stores RMSNorm as w + 1, so the offset is 0 here and 1 in Hugging Face's files."""
-    layers, width, period = shared["num_layers"], shared["head_dim"], m("attention.sliding_window_pattern", 6)
+    layers, width, period = shared["num_layers"], shared["head_dim"], m.size("attention.sliding_window_pattern", 6)
     if layers == _GEMMA3_27B_LAYERS:
         width = shared["d_model"] // shared["num_heads"]
     return {
@@ -117,7 +124,7 @@ def _gemma3(m: _Metadata, shared: Mapping[str, Any]) -> dict[str, Any]:
         "embed_scale": math.sqrt(shared["d_model"]),
         "query_scale": width**-0.5,
         "post_norms": True,
-        "window": m("attention.sliding_window"),
+        "window": m.size("attention.sliding_window"),
         "local_layers": tuple((i + 1) % period != 0 for i in range(layers)),
         "rope_theta": m("rope.freq_base", 1_000_000.0),
         "rope_local_theta": m("rope.freq_base_swa", 10_000.0),
@@ -135,7 +142,7 @@ def _scaling(m: _Metadata, tensors: GgufFile) -> RopeScaling | None:
     if kind == "linear":
         return RopeScaling("linear", m("rope.scaling.factor"))
     if kind == "yarn":
-        original = m("rope.scaling.original_context_length", m("context_length"))
+        original = m("rope.scaling.original_context_length", m.size("context_length"))
         return RopeScaling("yarn", m("rope.scaling.factor"), original_context=original)
     raise m.error(f"metadata {m.family}.rope.scaling.type {kind!r} is unknown, expected none, linear or yarn")
 

@@ -21,9 +21,9 @@ _METADATA = frozenset(
     bos_token_id eos_token_id pad_token_id unk_token_id decoder_start_token_id
     id2label label2id num_labels problem_type task_specific_params return_dict output_attentions output_hidden_states
     finetuning_task tokenizer_class prefix torchscript gradient_checkpointing chunk_size_feed_forward
-    rope_interleaved is_llama_config transformers.js_config unsloth_fixed unsloth_version auto_map
+    is_llama_config transformers.js_config unsloth_fixed unsloth_version
     temperature top_k top_p do_sample num_beams max_length min_length repetition_penalty
-    """.split()
+    """.split()  # noqa: SIM905 (a list to read)
 )
 # Attributes that are understood at one value only; the others would change the mathematics.
 _ONLY = {
@@ -42,9 +42,8 @@ _ONLY = {
 _SHARED = frozenset(
     """
     vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim
-    max_position_embeddings rms_norm_eps tie_word_embeddings hidden_act
-    rope_theta rope_scaling rope_parameters layer_types sliding_window
-    """.split()
+    max_position_embeddings rms_norm_eps tie_word_embeddings hidden_act rope_theta rope_scaling rope_parameters layer_types
+    """.split()  # noqa: SIM905 (a list to read)
 )
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
 _ROPE_KEYS = {
@@ -68,6 +67,13 @@ class _Attributes:
             raise self.error(f"attribute {key!r} is missing")
         return self.values.get(key, default)
 
+    def size(self, key: str, default: int | None = None) -> int:
+        """The value of `key`, which must be a positive whole number."""
+        value = self(key, default)
+        if type(value) is not int or value < 1:
+            raise self.error(f"attribute {key!r} is {value!r}, expected a positive whole number")
+        return value
+
     def error(self, what: str) -> InputError:
         return InputError(f"{self.file}: {what}; load a model of a supported family, or extend reasoning/weights/hf_config.py")
 
@@ -88,10 +94,9 @@ def read_config(path: str | Path) -> ModelConfig:
 def from_dict(values: Mapping[str, Any], file: str = "config.json") -> ModelConfig:
     """The content of a config.json → ModelConfig."""
     a = _Attributes(values, file)
-    family = a("model_type").removesuffix("_text")
-    if family not in _FAMILIES:
-        raise a.error(f"model_type {values['model_type']!r} is unknown, expected one of {', '.join(sorted(_FAMILIES))}")
-    read, fields = _FAMILIES[family]
+    if a("model_type") not in _FAMILIES:
+        raise a.error(f"model_type {a('model_type')!r} is unknown, expected one of {', '.join(_FAMILIES)}")
+    family, read, fields = _FAMILIES[a("model_type")]
     for key, value in a.values.items():
         if key in _ONLY:
             if value not in _ONLY[key]:
@@ -104,20 +109,20 @@ def from_dict(values: Mapping[str, Any], file: str = "config.json") -> ModelConf
 
 
 def _config(a: _Attributes, family: str, read: Callable) -> ModelConfig:
-    d_model, heads, layers = a("hidden_size"), a("num_attention_heads"), a("num_hidden_layers")
+    d_model, heads, layers = a.size("hidden_size"), a.size("num_attention_heads"), a.size("num_hidden_layers")
     activation = a.values.get("hidden_activation", a("hidden_act", "silu"))
     if activation not in _ACTIVATIONS:
         raise a.error(f"activation {activation!r} is unknown, expected one of {', '.join(_ACTIVATIONS)}")
     shared = {
         "family": family,
-        "vocab_size": a("vocab_size"),
+        "vocab_size": a.size("vocab_size"),
         "d_model": d_model,
         "num_layers": layers,
         "num_heads": heads,
-        "num_kv_heads": a("num_key_value_heads", heads),
-        "head_dim": a("head_dim", d_model // heads),
-        "d_ff": a("intermediate_size"),
-        "context": a("max_position_embeddings"),
+        "num_kv_heads": a.size("num_key_value_heads", heads),
+        "head_dim": a.size("head_dim", d_model // heads),
+        "d_ff": a.size("intermediate_size"),
+        "context": a.size("max_position_embeddings"),
         "norm_eps": float(a("rms_norm_eps", 1e-6)),
         "activation": _ACTIVATIONS[activation],
     }
@@ -141,7 +146,7 @@ def _llama(a: _Attributes, layers: int) -> dict[str, Any]:
 
 
 def _qwen2(a: _Attributes, layers: int) -> dict[str, Any]:
-    first = a("max_window_layers", layers) if a("use_sliding_window", False) else layers
+    first = a("max_window_layers", 28) if a("use_sliding_window", False) else layers
     return {
         "tie_embeddings": a("tie_word_embeddings", False),
         "qkv_bias": True,
@@ -152,7 +157,7 @@ def _qwen2(a: _Attributes, layers: int) -> dict[str, Any]:
 
 def _qwen3(a: _Attributes, layers: int) -> dict[str, Any]:
     bias = a("attention_bias", False)
-    return {**_qwen2(a, layers), "head_dim": a("head_dim", 128), "qk_norm": True, "qkv_bias": bias, "out_bias": bias}
+    return {**_qwen2(a, layers), "head_dim": a.size("head_dim", 128), "qk_norm": True, "qkv_bias": bias, "out_bias": bias}
 
 
 def _gemma3(a: _Attributes, layers: int) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def _gemma3(a: _Attributes, layers: int) -> dict[str, Any]:
     bias = a("attention_bias", False)
     return {
         "tie_embeddings": a("tie_word_embeddings", True),
-        "head_dim": a("head_dim", 256),
+        "head_dim": a.size("head_dim", 256),
         "qk_norm": True,
         "qkv_bias": bias,
         "out_bias": bias,
@@ -175,15 +180,14 @@ def _gemma3(a: _Attributes, layers: int) -> dict[str, Any]:
     }
 
 
+_WINDOW = {"use_sliding_window", "sliding_window", "max_window_layers"}
+_GEMMA3 = {"hidden_activation", "query_pre_attn_scalar", "rope_local_base_freq", "sliding_window"}
+# model_type → family, reader, and the attributes that it reads beside the shared ones.
 _FAMILIES = {
-    "llama": (_llama, {"attention_bias"}),
-    "qwen2": (_qwen2, {"use_sliding_window", "max_window_layers"}),
-    "qwen3": (_qwen3, {"use_sliding_window", "max_window_layers", "attention_bias"}),
-    "gemma3": (
-        _gemma3,
-        {"attention_bias", "hidden_activation", "query_pre_attn_scalar", "rope_local_base_freq"}
-        | {"sliding_window_pattern", "_sliding_window_pattern"},
-    ),
+    "llama": ("llama", _llama, {"attention_bias"}),
+    "qwen2": ("qwen2", _qwen2, _WINDOW),
+    "qwen3": ("qwen3", _qwen3, _WINDOW | {"attention_bias"}),
+    "gemma3_text": ("gemma3", _gemma3, _GEMMA3 | {"attention_bias", "sliding_window_pattern", "_sliding_window_pattern"}),
 }
 
 
@@ -196,7 +200,7 @@ def _windows(a: _Attributes, layers: int, local: list[bool]) -> dict[str, Any]:
         local = [kind == "sliding_attention" for kind in kinds]
     if not any(local):
         return {}
-    return {"window": a("sliding_window"), "local_layers": tuple(local)}
+    return {"window": a.size("sliding_window"), "local_layers": tuple(local)}
 
 
 def _rope(a: _Attributes, theta: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ An unreachable hub must not cost the user minutes of retries, so the endpoint is
 client library may try; the answer holds for the rest of the process.
 """
 
+import errno
 import functools
 import os
 import re
@@ -19,7 +20,7 @@ _FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json", "
 _FILES += ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt")
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A source cannot be had at the moment, or not from here; the message says why in a few words."""
 
 
@@ -29,8 +30,8 @@ def snapshot(name: str) -> tuple[Path, str]:
     Only configuration, tokenizer and safetensors files are fetched, into the cache of huggingface_hub, and found there
     again without a network. Raises InputError.
     """
-    import huggingface_hub  # a second of import time that only this function needs
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    import huggingface_hub  # imported where it is needed, for it takes a second
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", name)
     if not match:
@@ -39,37 +40,47 @@ def snapshot(name: str) -> tuple[Path, str]:
     trouble = None
     try:
         require_hub()
-    except Unavailable as error:
+    except UnavailableError as error:
         trouble = str(error)
     try:
         path = huggingface_hub.snapshot_download(
             repo, revision=revision, endpoint=_endpoint(), allow_patterns=list(_FILES), local_files_only=trouble is not None
         )
     except LocalEntryNotFoundError as error:
-        raise InputError(f"hf:{name} is not in the local cache, and {trouble or error}; connect, or load a directory") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise InputError(f"hf:{name} cannot be fetched ({_brief(error)}); check name, revision and access rights") from error
+        raise InputError(f"hf:{name}: {trouble or _brief(error)}, and no copy is cached; connect, or load a directory") from error
+    except Exception as error:  # the errors of its transport have no base class that all versions share
+        advice = "make room or set HF_HOME to another disk" if disk_full(error) else "check name, revision and access rights"
+        raise InputError(f"hf:{name} cannot be fetched ({_brief(error)}); {advice}") from error
     return Path(path), f"hf:{repo}@{revision}"
 
 
 def download(repo: str, revision: str, file: str, into: Path) -> Path:
-    """One file of a repository, put below `into` (an interrupted download goes on). Raises Unavailable."""
+    """One file of a repository, put below `into` (an interrupted download goes on).
+
+    Raises UnavailableError; OSError when the disk is full.
+    """
     require_hub()
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         return Path(huggingface_hub.hf_hub_download(repo, file, revision=revision, endpoint=_endpoint(), local_dir=into))
-    except (HfHubHTTPError, ValueError, ConnectionError, FileNotFoundError) as error:
-        raise Unavailable(_brief(error)) from error
+    except Exception as error:  # as above
+        if disk_full(error):
+            raise
+        raise UnavailableError(_brief(error)) from error
 
 
 def require_hub() -> None:
-    """Returns if the hub answers. Raises Unavailable at once when HF_HUB_OFFLINE is set, else after `DEADLINE` at most."""
+    """Returns if the hub answers. Raises UnavailableError at once when HF_HUB_OFFLINE is set, else after `DEADLINE` at most."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise Unavailable("HF_HUB_OFFLINE is set")
+        raise UnavailableError("HF_HUB_OFFLINE is set")
     if trouble := _trouble(_endpoint()):
-        raise Unavailable(trouble)
+        raise UnavailableError(trouble)
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error means that nothing more can be written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _endpoint() -> str:

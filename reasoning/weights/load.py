@@ -40,7 +40,7 @@ def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = No
     """
     dtype = np.dtype(jax.numpy.bfloat16) if dtype is None else _dtype(dtype)
     path, source = _find(name)
-    tensors, config = _open(path)
+    tensors, config = open_weights(path)
     params = read_params(tensors, config, dtype, place)
     return Model(config, params, _tokenizer(tensors), str(name), f"{source} ({tensors.quantisation})")
 
@@ -108,7 +108,8 @@ def _find(name: str | os.PathLike) -> tuple[Path, str]:
     return path, str(path)
 
 
-def _open(path: Path) -> tuple[GgufFile | SafetensorsFiles, ModelConfig]:
+def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles, ModelConfig]:
+    """Opens a directory or a GGUF file and reads its configuration; no tensor is read yet. Raises InputError."""
     if path.is_dir():
         config = hf_config.read_config(path)
         return SafetensorsFiles(path), config

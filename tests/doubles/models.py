@@ -77,7 +77,9 @@ def hash_model(vocab_size: int = 257, context: int = 2048, seed: int = 0, tokeni
     return DoubleModel(_network(hidden_of, head, vocab_size), params, tokenizer, vocab_size, context)
 
 
-def scripted_model(scripts: Sequence[Sequence[int] | str], vocab_size: int = 257, context: int = 2048, tokenizer=None) -> DoubleModel:
+def scripted_model(
+    scripts: Sequence[Sequence[int] | str], vocab_size: int = 257, context: int = 2048, tokenizer=None
+) -> DoubleModel:
     """Row whose first prompt token is i recites scripts[i]: token t of the script is certain at generated index t.
 
     The index counts from the end of a one-token prompt, so prompts must be `[i]`. After its end a script says the last id

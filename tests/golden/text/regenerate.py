@@ -38,7 +38,7 @@ TEXTS = [
     "😀😃👨‍👩‍👧‍👦🏳️‍🌈", "e\u0301 vs é", "\u1100\u1161\u11a8", "a\u0300\u0301\u0302", "\u00c5\u212b", "\u00a0\u2003\u3000 x",
     "\u200b\u200d\ufeff", "\u2028\u2029\x85", "\x00\x01\x1f\x7f", "\U000f0000\U0010ffff", "∑∫√π≠≤", "…—–“”",
     "<|im_start|>user\nhi<|im_end|>\n", "<|endoftext|><|endoftext|>", " <|im_end|> ", "<|im_start", "<tool_call>{}</tool_call>",
-    "\\boxed{\\frac{1}{2}}", "Final Answer: $1{,}050$.", "<think>\nWait", "[PAD151665]", "price: $5.00!!! ...", "a" * 70, "=" * 70,
+    "\\boxed{\\frac{1}{2}}", "Final Answer: $1{,}050$.", "<think>\nWait", "[PAD151665]", "price: $5.00!!!", "a" * 70, "=" * 70,
 ]  # fmt: skip
 # Names whose pattern llama.cpp has as published; for "tekken" and "gpt-4o" it has an approximation.
 PRE_TOKENIZERS = ["default", "gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "qwen35"]
@@ -107,10 +107,11 @@ def model_cases(fields: dict, witness: llama_cpp.Llama) -> list[dict]:
 
 
 def write_crossing() -> None:
+    plain = [text for text in texts() if "<|" not in text]  # llama.cpp takes such texts for control tokens
     pipeline = Tokenizer(models.BPE())
     pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    pipeline.train_from_iterator(texts(), trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False))
+    pipeline.train_from_iterator(plain, trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False))
     model = json.loads(pipeline.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].get)
     merges = [" ".join(pair) for pair in model["merges"]]
@@ -118,8 +119,8 @@ def write_crossing() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in PRE_TOKENIZERS:
             witness = llama(vocabulary_file(Path(folder) / f"{name}.gguf", name, tokens, merges))
-            ids[name] = [witness.tokenize(text.encode(), add_bos=False, special=True) for text in texts()]
-    write("crossing.json", {"tokens": tokens, "merges": merges, "texts": texts(), "ids": ids})
+            ids[name] = [witness.tokenize(text.encode(), add_bos=False, special=True) for text in plain]
+    write("crossing.json", {"tokens": tokens, "merges": merges, "texts": plain, "ids": ids})
 
 
 def vocabulary_file(path: Path, pre: str, tokens: list[str], merges: list[str]) -> Path:

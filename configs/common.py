@@ -1,0 +1,80 @@
+"""What the config files share: their argument string, the fields every config has, the worked example of chain_sum.
+
+A config is a lab notebook page (the manner of google-research/big_vision): `get_config(arg)` returns an `ml_collections`
+ConfigDict, `get_sweep()` the settings of a study, and the docstring says the paper, the COMMAND and what was measured.
+Fields of a config (`reasoning.evaluation.experiment` reads them):
+
+    model      catalogue name, "hf:org/name@revision", directory or GGUF file
+    dtype      "float32", "bfloat16" or "" for the default
+    max_slots  sequences that run at once; unset plans from memory
+    seed       of all samples
+    task       family and its parameters, see `reasoning.data.tasks.load_task`
+    methods    {label: method and its arguments}, see `reasoning.methods.base.method`; a directory of results each
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict, config_dict
+
+from reasoning.errors import InputError
+
+MODEL = "qwen2.5-coder-0.5b-instruct"
+
+# One problem of another seed than the test's, once with running totals and once with the answer alone.
+CHAIN_SUM_QUESTION = "State the final answer to the following arithmetic problem: 12 + 30 - 17 + 25 - 31 ="
+CHAIN_SUM_STEPS = ((CHAIN_SUM_QUESTION, "12 + 30 = 42; 42 - 17 = 25; 25 + 25 = 50; 50 - 31 = 19\nAnswer: 19"),)
+CHAIN_SUM_ANSWER = ((CHAIN_SUM_QUESTION, "Answer: 19"),)
+
+
+def parse_arg(arg: str | None, **defaults: Any) -> ConfigDict:
+    """ "n=20,fast" with n=100, fast=False as defaults → n=20, fast=True. A value has the type of its default.
+
+    Raises InputError for an unknown name or a value that is not of that type.
+    """
+    out = ConfigDict(defaults)
+    for part in filter(None, (arg or "").split(",")):
+        name, given, text = part.partition("=")
+        if name not in defaults:
+            raise InputError(f"the config has no argument {name!r}; choose from {', '.join(defaults)}, as in file.py:name=value")
+        out[name] = _parse(name, text if given else "true", type(defaults[name]))
+    return out
+
+
+def _parse(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() in ("true", "1", "false", "0"):
+            return text.lower() in ("true", "1")
+        raise InputError(f"the config's argument {name} is true or false, got {text!r}")
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"the config's argument {name} must be of type {kind.__name__}, got {text!r}") from None
+
+
+def base(model: str, family: str = "chain_sum", seed: int = 0, **parameters: Any) -> ConfigDict:
+    """A config without methods: the model, the task `family` with its parameters, and the seed of all samples."""
+    config = ConfigDict()
+    config.model = model
+    config.dtype = ""
+    config.max_slots = config_dict.placeholder(int)
+    config.seed = seed
+    config.task = ConfigDict({"family": family, **parameters})
+    config.methods = ConfigDict()
+    return config
+
+
+def chain_sum_direct() -> ConfigDict:
+    """The answer alone, greedy."""
+    return ConfigDict({"method": "direct", "examples": CHAIN_SUM_ANSWER, "instruction": "", "temperature": 0.0, "max_tokens": 16})
+
+
+def chain_sum_steps() -> ConfigDict:
+    """Running totals before the answer, greedy: six terms take about 80 tokens."""
+    return ConfigDict(
+        {"method": "chain_of_thought", "examples": CHAIN_SUM_STEPS, "instruction": "", "temperature": 0.0, "max_tokens": 112}
+    )
+
+
+def chain_sum_majority(samples: int) -> ConfigDict:
+    """The vote of `samples` such chains at temperature 0.7."""
+    return ConfigDict({**chain_sum_steps(), "method": "majority", "n": samples, "temperature": 0.7})

@@ -1,0 +1,107 @@
+"""All methods of a run directory side by side: what accuracy each buys, at what cost, and which differences are real.
+
+    report/table.md          both tables, as printed
+    report/table.csv         a line per method and N; comparisons.csv a line per pair; all digits
+    report/accuracy.png      accuracy against compute
+    <label>/scores.json      the numbers of one method
+"""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reasoning.errors import InputError
+from reasoning.evaluation import stats, tables
+from reasoning.evaluation.experiment import build_methods, build_task
+from reasoning.evaluation.picture import draw
+from reasoning.evaluation.pool import Record
+from reasoning.evaluation.records import read_lines, write_atomic, write_json
+from reasoning.evaluation.scores import Row, rows, sample_seconds, summary
+from reasoning.evaluation.tables import Versus
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was found, and where it is written.
+
+    Attributes:
+      title: model with the source of its weights, task, number of problems.
+      rows: one per method and N. versus: the pairs of `pairs` with A minus B.
+      table, picture: files.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    versus: tuple[Versus, ...]
+    table: Path
+    picture: Path
+
+    def text(self, render=tables.aligned) -> str:
+        """Title, both tables and what the columns mean; `render` is `tables.aligned` or `tables.markdown`."""
+        parts = [self.title, render(tables.HEADER, [tables.cells(row) for row in self.rows])]
+        if self.versus:
+            parts.append(render(tables.VERSUS_HEADER, [tables.versus_cells(one) for one in self.versus]))
+        return "\n\n".join([*parts, *tables.NOTES])
+
+
+def report(workdir: Path) -> Report:
+    """Reads a finished run directory and writes its report and scores. Raises InputError if it is none or not finished."""
+    try:
+        identity = json.loads((workdir / "config.json").read_bytes())
+    except OSError as error:
+        raise InputError(f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py") from error
+    config, found = identity["config"], []
+    problems = [problem.id for problem in build_task(config).problems]
+    for label, method in build_methods(config).items():
+        records = finished(workdir / label, [(problem, sample) for problem in problems for sample in range(method.n)])
+        new = rows(label, method, records, sample_seconds(workdir / label / "timings.jsonl"))
+        write_json(workdir / label / "scores.json", {"label": label, "config_hash": identity["hash"], **summary(new, records)})
+        found += new
+    out = workdir / "report"
+    made = Report(
+        title=f"{model_name(identity['model'])} on {task_name(config['task'])}, {len(problems)} problems",
+        rows=tuple(found),
+        versus=tuple((a, b, stats.difference([x - y for x, y in zip(a.values, b.values, strict=True)])) for a, b in pairs(found)),
+        table=out / "table.md",
+        picture=out / "accuracy.png",
+    )
+    write_atomic(made.table, made.text(tables.markdown) + "\n")
+    write_atomic(out / "table.csv", tables.rows_csv(made.rows))
+    write_atomic(out / "comparisons.csv", tables.versus_csv(made.versus))
+    write_atomic(made.picture, draw(made.rows, made.title))
+    return made
+
+
+def finished(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[Record]:
+    """All records of a method, in the order of `wanted` (problem, sample). Raises InputError if one is missing."""
+    there = {(one["problem"], one["sample"]): one for one in read_lines(directory / "generations.jsonl")[0]}
+    missing = sum(key not in there for key in wanted)
+    if missing:
+        raise InputError(f"{directory} lacks {missing} of {len(wanted)} samples; run scripts/evaluate.py on it again to finish them")
+    return [there[key] for key in wanted]
+
+
+def pairs(found: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """What is compared: each method at its largest N with every earlier method's, and with itself at N = 1."""
+    by_label = {label: list(group) for label, group in itertools.groupby(found, key=lambda row: row.label)}
+    out, earlier = [], []
+    for group in by_label.values():
+        out += [(group[-1], other) for other in earlier]
+        if len(group) > 1:
+            out.append((group[-1], group[0]))
+        earlier.append(group[-1])
+    return out
+
+
+def model_name(model: Mapping[str, str]) -> str:
+    """ "qwen2.5-coder-0.5b-instruct (hf:… (Q4_K_M))"."""
+    return f"{model['name']} [{model['source']}]" if model["source"] else model["name"]
+
+
+def task_name(task: Mapping[str, Any]) -> str:
+    """ "chain_sum (max_terms=6)": family and parameters, the number of problems aside."""
+    parameters = ", ".join(f"{name}={value}" for name, value in task.items() if name not in ("family", "size"))
+    return f"{task['family']} ({parameters})" if parameters else task["family"]

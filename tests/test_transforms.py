@@ -1,0 +1,396 @@
+"""Stages on the logits: each against a numpy twin, all against the laws of a transform, and Hugging Face's golden values."""
+
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from doubles.contexts import make_context, make_knobs
+from scipy import stats
+
+from reasoning.decode import base, penalties, sampling, transforms, truncation
+from reasoning.errors import InputError
+
+INF = np.inf
+GOLDEN = json.loads((pathlib.Path(__file__).parent / "golden" / "processors.json").read_text())
+
+
+# ------------------------------------------------------------------------------------------------ numpy twins
+
+
+def softmax(x):
+    e = np.exp(x.astype(np.float64) - x.max())
+    return e / e.sum()
+
+
+def cut(x, score, mass, target):
+    """x with −inf below the score at which the sorted masses first reach the target."""
+    order = np.argsort(-score, kind="stable")
+    reached = np.flatnonzero(np.cumsum(mass[order]) >= target)
+    return np.where(score >= score[order[reached[0]]], x, -INF) if len(reached) else x
+
+
+def twin_typical_p(x, written, prompt, typical_p):
+    p = softmax(x)
+    surprise = -np.log(np.where(p > 0, p, 1))
+    score = np.where(p > 0, -np.abs(surprise - (p * surprise).sum()), -INF)
+    return cut(x, score, p, typical_p)
+
+
+def twin_repetition(x, written, prompt, repetition_penalty):
+    seen = np.isin(np.arange(len(x)), written)
+    return np.where(seen, np.where(x < 0, x * repetition_penalty, x / repetition_penalty), x)
+
+
+def twin_greedy(x, written, prompt, temperature):
+    return x / temperature if temperature else np.where(np.arange(len(x)) == x.argmax(), x, -INF)
+
+
+def twin_bias(x, written, prompt, bias_ids, bias_values):
+    return x + np.bincount(bias_ids, bias_values, len(x))
+
+
+def counts(x, written, prompt):
+    return np.bincount(written[prompt:], minlength=len(x))
+
+
+SETS = np.random.default_rng(9).random((3, 200)) < 0.5
+
+# name → (stage, settings of one row each, twin(x, written, prompt length, **settings))
+CASES = {
+    "temperature": (
+        transforms.temperature(),
+        [{"temperature": 0.7}, {"temperature": 0}, {"temperature": 2.5}],
+        twin_greedy,
+    ),
+    "top_k": (
+        truncation.top_k(),
+        [{"top_k": 1}, {"top_k": 20}, {"top_k": 150}, {"top_k": 999}],
+        lambda x, written, prompt, top_k: cut(x, x, np.ones(len(x)), top_k),
+    ),
+    "top_p": (
+        truncation.top_p(),
+        [{"top_p": 1e-6}, {"top_p": 0.5}, {"top_p": 0.9}, {"top_p": 0.999}],
+        lambda x, written, prompt, top_p: cut(x, x, softmax(x), top_p),
+    ),
+    "typical_p": (
+        truncation.typical_p(),
+        [{"typical_p": 1e-6}, {"typical_p": 0.2}, {"typical_p": 0.6}, {"typical_p": 0.99}],
+        twin_typical_p,
+    ),
+    "min_p": (
+        truncation.min_p(),
+        [{"min_p": 0.01}, {"min_p": 0.2}, {"min_p": 1.0}],
+        lambda x, written, prompt, min_p: np.where(softmax(x) >= min_p * softmax(x).max(), x, -INF),
+    ),
+    "repetition_penalty": (
+        penalties.repetition_penalty(),
+        [{"repetition_penalty": 1.3}, {"repetition_penalty": 0.8}],
+        twin_repetition,
+    ),
+    "frequency_penalty": (
+        penalties.frequency_penalty(),
+        [{"frequency_penalty": 0.3}, {"frequency_penalty": -2.0}],
+        lambda x, written, prompt, frequency_penalty: x - frequency_penalty * counts(x, written, prompt),
+    ),
+    "presence_penalty": (
+        penalties.presence_penalty(),
+        [{"presence_penalty": 0.3}, {"presence_penalty": -2.0}],
+        lambda x, written, prompt, presence_penalty: x - presence_penalty * (counts(x, written, prompt) > 0),
+    ),
+    "logit_bias": (
+        transforms.logit_bias(4),
+        [{"bias_ids": [3, 7, 3], "bias_values": [1.5, -2.0, 1.0]}, {"bias_ids": [199], "bias_values": [-50.0]}],
+        twin_bias,
+    ),
+    "forbidden_ids": (
+        transforms.forbidden_ids(4),
+        [{"forbidden_ids": [0, 199]}, {"forbidden_ids": [5, 6, 7, 8]}],
+        lambda x, written, prompt, forbidden_ids: np.where(np.isin(np.arange(len(x)), forbidden_ids), -INF, x),
+    ),
+    "allowed_set": (
+        transforms.allowed_set(),
+        [{"allowed_set": 1}, {"allowed_set": 2}],
+        lambda x, written, prompt, allowed_set: np.where(SETS[allowed_set], x, -INF),
+    ),
+    "min_new_tokens": (
+        transforms.min_new_tokens(),
+        [{"min_new_tokens": 6, "stop_ids": [2, 9]}, {"min_new_tokens": 5, "stop_ids": [2, 9]}],
+        lambda x, written, prompt, min_new_tokens, stop_ids: np.where(
+            np.isin(np.arange(len(x)), stop_ids) & (len(written) - prompt < min_new_tokens), -INF, x
+        ),
+    ),
+}
+ALL = pytest.mark.parametrize("name", [*CASES, "standard"])
+WRITTEN = [4, 9, 2, 3, 3, 8, 3, 199]  # three of them the prompt
+PROMPT = 3
+
+
+def stage_of(name):
+    return base.chain(*transforms.standard()) if name == "standard" else CASES[name][0]
+
+
+def settings_of(name):
+    if name == "standard":
+        return [setting for stage in list(CASES) if stage not in ("logit_bias", "forbidden_ids") for setting in CASES[stage][1]]
+    return CASES[name][1]
+
+
+def logits_of(batch, seed=0, spread=3.0):
+    """float32[batch, 200] with a few impossible tokens, and exact zeros of both signs."""
+    rng = np.random.default_rng(seed)
+    x = (rng.normal(size=(batch, 200)) * spread).astype(np.float32)
+    x[:, 17], x[:, 18], x[:, [40, 60]] = 0.0, -0.0, -INF
+    return x
+
+
+def context_of(batch):
+    return make_context([WRITTEN] * batch, PROMPT, sets=SETS, filler=5)
+
+
+def apply(stage, logits, rows, context=None, jit=True):
+    """The stage's logits for a batch with one setting a row."""
+    context = context or context_of(len(rows))
+
+    def run(logits, knobs, context):
+        return stage.update(logits, stage.init(knobs, context), knobs, context)[0]
+
+    return np.asarray((jax.jit(run) if jit else run)(jnp.asarray(logits), make_knobs(stage, rows), context))
+
+
+def same_bits(a, b):
+    return np.array_equal(np.asarray(a).view(np.int32), np.asarray(b).view(np.int32))
+
+
+# ------------------------------------------------------------------------------------------------ what each stage does
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stage_agrees_with_its_numpy_twin(name):
+    stage, rows, twin = CASES[name]
+    logits = logits_of(len(rows))
+    want = np.stack([twin(x, np.array(WRITTEN), PROMPT, **row) for x, row in zip(logits, rows, strict=True)])
+    got = apply(stage, logits, rows)
+    assert np.array_equal(got == -INF, want == -INF)
+    assert np.allclose(got, want, rtol=1e-6)
+    assert (got > -INF).any(-1).all()
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: "-".join(case["knobs"]))
+def test_stage_agrees_with_hugging_face(case):
+    context = make_context(GOLDEN["written"], GOLDEN["prompt"], filler=7)
+    logits = np.array(GOLDEN["logits"], np.float32)
+    got = apply(base.chain(*transforms.standard()), logits, [case["knobs"]] * len(logits), context)
+    want = np.array([[-INF if x is None else x for x in row] for row in case["scores"]])
+    assert np.array_equal(got == -INF, want == -INF)
+    assert np.allclose(got, want, atol=1e-5)
+
+
+def test_the_golden_file_covers_every_stage_with_a_counterpart():
+    covered = {name for case in GOLDEN["cases"] for name in case["knobs"]}
+    known = {name for stage in transforms.standard() for name in stage.knobs}
+    assert known - covered == {"frequency_penalty", "presence_penalty", "allowed_set"}
+
+
+# ------------------------------------------------------------------------------------------------ laws of every stage
+
+
+@ALL
+def test_neutral_rows_keep_every_bit_even_beside_rows_that_do_not(name):
+    rows = settings_of(name)
+    logits = logits_of(len(rows) + 1)
+    assert same_bits(apply(stage_of(name), logits, [{}, *rows])[0], logits[0])
+    assert same_bits(apply(stage_of(name), logits[:1], [{}]), logits[:1])
+
+
+@ALL
+def test_a_neighbour_changes_no_bit(name):
+    rows = settings_of(name)
+    logits = logits_of(len(rows) + 1)
+    want = apply(stage_of(name), logits, [rows[0], *rows])
+    order = np.random.default_rng(1).permutation(len(rows)) + 1
+    got = apply(stage_of(name), logits[[0, *order]], [rows[0], *[rows[i - 1] for i in order]])
+    assert same_bits(got, want[[0, *order]])
+    alone = apply(stage_of(name), logits, [rows[0]] + [{}] * len(rows))
+    assert same_bits(alone[0], want[0])
+
+
+@ALL
+def test_state_from_a_prefix_is_the_state_after_its_tokens(name):
+    stage, rows = stage_of(name), settings_of(name)
+    logits, knobs = jnp.asarray(logits_of(len(rows))), make_knobs(stage, rows)
+    state = stage.init(knobs, make_context([WRITTEN[:PROMPT]] * len(rows), PROMPT, size=9, sets=SETS))
+    for length in range(PROMPT, len(WRITTEN)):
+        _, state = stage.update(logits, state, knobs, make_context([WRITTEN[:length]] * len(rows), PROMPT, size=9, sets=SETS))
+    fresh = stage.init(knobs, make_context([WRITTEN] * len(rows), PROMPT, size=9, sets=SETS))
+    assert jax.tree.structure(state) == jax.tree.structure(fresh)
+    assert all(same_bits(a, b) for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(fresh), strict=True))
+
+
+@ALL
+def test_what_lies_beyond_the_length_is_never_read(name):
+    rows = settings_of(name)
+    logits = logits_of(len(rows))
+    clean, stale = (make_context([WRITTEN] * len(rows), PROMPT, size=20, sets=SETS, filler=filler) for filler in (0, 33))
+    assert same_bits(apply(stage_of(name), logits, rows, clean), apply(stage_of(name), logits, rows, stale))
+
+
+@ALL
+def test_jit_and_eager_agree(name):
+    rows = settings_of(name)
+    logits = logits_of(len(rows))
+    jitted, eager = (apply(stage_of(name), logits, rows, jit=jit) for jit in (True, False))
+    assert np.array_equal(jitted == -INF, eager == -INF)
+    assert np.allclose(jitted, eager, rtol=1e-6)
+
+
+@ALL
+def test_a_chain_of_one_stage_is_the_stage(name):
+    stage, rows = stage_of(name), settings_of(name)
+    logits = logits_of(len(rows))
+    assert same_bits(apply(base.chain(stage), logits, rows), apply(stage, logits, rows))
+
+
+@ALL
+def test_changing_a_knob_compiles_nothing(name):
+    stage, rows = stage_of(name), settings_of(name)
+    logits, context = jnp.asarray(logits_of(len(rows))), context_of(len(rows))
+    run = jax.jit(lambda logits, knobs: stage.update(logits, stage.init(knobs, context), knobs, context)[0])
+    for settings in (rows, rows[::-1], [{}] * len(rows)):
+        run(logits, make_knobs(stage, settings))
+    assert run._cache_size() == 1
+
+
+# ------------------------------------------------------------------------------------------------ edges
+
+
+def test_stop_ids_alone_do_not_run_the_minimum_length_stage():
+    stage = transforms.min_new_tokens()
+    assert not base.active(stage, make_knobs(stage, [{"stop_ids": [1]}]))
+    assert base.active(stage, make_knobs(stage, [{}, {"min_new_tokens": 1}]))
+    nested = base.chain(base.chain(stage, transforms.temperature()))
+    assert not base.active(nested, make_knobs(nested, [{"stop_ids": [1]}]))
+    assert base.active(nested, make_knobs(nested, [{"temperature": 0.5}]))
+
+
+def test_a_stage_without_knobs_always_runs_inside_a_chain():
+    plus_one = base.stateless({}, lambda logits, knobs, context: logits + 1)
+    stage = base.chain(base.chain(plus_one, transforms.temperature()))
+    assert apply(stage, np.zeros((1, 200), np.float32), [{}])[0, 0] == 1
+
+
+def test_greedy_ties_go_to_the_lowest_id_and_survive_every_later_stage():
+    logits = np.zeros((4, 200), np.float32)
+    logits[:, [50, 120]] = 2.0
+    later = {"top_k": 3, "top_p": 0.1, "min_p": 0.5, "typical_p": 0.1}
+    rows = [{"temperature": 0}, {"temperature": 0, **later}, {"temperature": 1e-6}, {"temperature": 1e-4, "top_k": 1}]
+    edited = apply(base.chain(*transforms.standard()), logits, rows)
+    assert [np.flatnonzero(row > -INF).tolist() for row in edited] == [[50], [50], [50], [50, 120]]
+    assert (np.asarray(sampling.sample(jnp.asarray(edited[:3]), jnp.asarray([0.0, 0.5, 0.999999]))) == 50).all()
+
+
+def test_tokens_tied_at_the_threshold_stay_together():
+    logits = np.log(np.array([0.4, 0.2, 0.2, 0.15, 0.05], np.float32))[None].repeat(3, 0)
+    edited = apply(base.chain(*transforms.standard()), logits, [{"top_k": 2}, {"top_p": 0.5}, {"top_p": 0.39}], make_context([[0]] * 3))
+    assert (edited > -INF).tolist() == [[True, True, True, False, False]] * 2 + [[True] + [False] * 4]
+
+
+def test_penalties_count_generated_tokens_and_not_the_prompt():
+    written = make_context([[1, 1, 2, 3, 3], [1, 1, 2, 3, 3]], [2, 5])
+    logits = np.ones((2, 6), np.float32)
+    frequency = apply(penalties.frequency_penalty(), logits, [{"frequency_penalty": 0.5}] * 2, written)
+    presence = apply(penalties.presence_penalty(), logits, [{"presence_penalty": 0.5}] * 2, written)
+    repetition = apply(penalties.repetition_penalty(), logits, [{"repetition_penalty": 2.0}] * 2, written)
+    assert frequency.tolist() == [[1, 1, 0.5, 0, 1, 1], [1] * 6]
+    assert presence.tolist() == [[1, 1, 0.5, 0.5, 1, 1], [1] * 6]
+    assert repetition.tolist() == [[1, 0.5, 0.5, 0.5, 1, 1]] * 2
+
+
+def test_ids_outside_the_vocabulary_change_no_other_token():
+    logits = logits_of(3)
+    context = make_context([[*WRITTEN, 250]] * 3, PROMPT)
+    rows = [{"bias_ids": [250, -1], "bias_values": [9.0, 9.0]}, {"forbidden_ids": [200]}, {"min_new_tokens": 99, "stop_ids": [201]}]
+    assert same_bits(apply(base.chain(*transforms.standard()), logits, rows, context), logits)
+    rows = [{"repetition_penalty": 1.2}, {"frequency_penalty": 1.0}, {"presence_penalty": 1.0}]
+    edited = apply(base.chain(*transforms.standard()), logits, rows, context)
+    assert set(np.flatnonzero((edited != logits).any(0))) <= set(WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("top_p", 0), ("top_p", 1.1), ("typical_p", 0), ("min_p", -0.1), ("temperature", -1), ("temperature", INF), ("top_k", -1)]
+    + [("top_k", 2.5), ("repetition_penalty", 0), ("bias_values", [INF]), ("min_new_tokens", -1), ("top_p", float("nan"))],
+)
+def test_values_that_would_empty_or_overflow_a_row_are_refused(name, value):
+    knobs = base.merge_knobs(transforms.standard())
+    with pytest.raises(InputError, match=name):
+        knobs[name].fill(name, value)
+
+
+# ------------------------------------------------------------------------------------------------ beyond the candidates
+
+
+def large(batch, seed=0):
+    """Rows whose top-p sets are larger than the candidates, except row 0; V is not a multiple of a block."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(batch, 20_011)).astype(np.float32)
+    x[0] *= 9
+    x[1, :5000] = -INF
+    x[-1] = np.round(x[-1], 1)  # many ties
+    return x
+
+
+def test_threshold_is_exact_beyond_the_candidates():
+    logits = large(4)
+    for name, setting in (("top_k", 3000), ("top_p", 0.9), ("typical_p", 0.7)):
+        stage, _, twin = CASES[name]
+        want = np.stack([twin(x, None, None, **{name: setting}) for x in logits])
+        got = apply(stage, logits, [{name: setting}] * 4, make_context([[0]] * 4))
+        different = ((got > -INF) != (want > -INF)).sum(-1)
+        assert (different <= (0 if name == "top_k" else [1, 1, 1, 200])).all()  # a token (or a tie) at the rounding of the sum
+        assert ((got > -INF).sum(-1)[1:] > truncation.CANDIDATES).all()
+
+
+def test_a_row_that_needs_bisection_changes_no_bit_of_its_neighbours():
+    logits, context = large(4), make_context([[0]] * 4)
+    stage = base.chain(*transforms.standard())
+    mixed = apply(stage, logits, [{"top_p": 0.9}, {"top_p": 0.8, "top_k": 900}, {}, {"typical_p": 0.5}], context)
+    quiet = apply(stage, logits, [{"top_p": 0.9}, {}, {}, {}], context)
+    assert same_bits(mixed[[0, 2]], quiet[[0, 2]])
+    assert same_bits(mixed[2], logits[2])
+    swapped = apply(stage, logits[[3, 1, 0, 2]], [{"typical_p": 0.5}, {"top_p": 0.8, "top_k": 900}, {"top_p": 0.9}, {}], context)
+    assert same_bits(swapped, mixed[[3, 1, 0, 2]])
+
+
+def test_bisection_finds_thresholds_of_either_sign_and_zero():
+    values = np.float32([-3e38, -2.5, -1e-40, -0.0, 0.0, 1e-40, 1e-30, 0.75, 3e38])
+    order = truncation._order(jnp.asarray(values))
+    assert (np.diff(np.asarray(order)) > 0).all()
+    assert same_bits(truncation._float(order), values)
+    rows = np.full((len(values), 300), -INF, np.float32)
+    for k, row in enumerate(rows):
+        row[: k + 1] = values[::-1][: k + 1]
+        row[k + 1 : 290] = -3.2e38
+    ones, target = jnp.ones_like, jnp.arange(1, len(values) + 1, dtype=jnp.float32)
+    wanted = jnp.ones(len(values), bool)
+    found = truncation._bisect(jnp.asarray(rows), target, lambda x: x, ones, jnp.full(len(values), 3.3e38), wanted)
+    assert np.array_equal(found, values[::-1])
+
+
+def test_frequencies_after_a_mix_of_truncations_are_those_of_the_truncated_softmax():
+    rng = np.random.default_rng(5)
+    logits = np.tile(rng.normal(size=200).astype(np.float32) * 0.8, (5, 1))
+    rows = [{"top_p": 0.8}, {"top_k": 30}, {"min_p": 0.2}, {"typical_p": 0.7}, {"temperature": 0.8, "top_k": 60, "top_p": 0.9, "min_p": 0.05}]
+    edited = apply(base.chain(*transforms.standard()), logits, rows, make_context([[0]] * 5))
+    sample = jax.jit(sampling.sample)
+    keys = jnp.broadcast_to(jax.random.key(11), (20_000,))
+    for index, row in enumerate(rows):
+        x = logits[index] / row.get("temperature", 1.0)
+        for name in ("top_k", "top_p", "min_p", "typical_p"):
+            x = CASES[name][2](x, None, None, **{name: row[name]}) if name in row else x
+        u = sampling.uniform(keys, index * 20_000 + jnp.arange(20_000))
+        drawn = np.bincount(np.asarray(sample(jnp.tile(edited[index], (20_000, 1)), u)), minlength=200)
+        assert drawn[x == -INF].sum() == 0
+        assert stats.chisquare(drawn[x > -INF], 20_000 * softmax(x)[x > -INF]).pvalue > 1e-3
