@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import app, flags
@@ -59,6 +60,8 @@ def _terminate(signum, frame):
 
 def _parse(argv: Sequence[str]) -> list[str]:
     """absl's parsing, with the errors of a config file (its own, or a field that it lacks) as `InputError`."""
+    # Config files import their neighbours as `configs.…`, and configs/ lies beside scripts/, not in the package.
+    sys.path.insert(0, str(Path(argv[0]).resolve().parent.parent))
     try:
         return flags.FLAGS(list(argv))
     except (flags.Error, InputError) as error:

@@ -51,8 +51,12 @@ def test_rows_without_ids_are_called_by_their_number(tmp_path):
         ("", {}, "the data set is empty"),
         ("\n\n", {"size": 5}, "the data set is empty"),
         ('{"question": "q", "answer": "1"', {}, "line 1: not JSON"),
-        ('[1, 2]', {}, "line 1: a list, not an object"),
-        ('{"question": "q", "answer": "1", "i": 7}\n{"question": "r", "answer": "1", "i": 7}', {"id": "i"}, "duplicate problem id '7'"),
+        ("[1, 2]", {}, "line 1: a list, not an object"),
+        (
+            '{"question": "q", "answer": "1", "i": 7}\n{"question": "r", "answer": "1", "i": 7}',
+            {"id": "i"},
+            "duplicate problem id '7'",
+        ),
         ('{"question": "q", "answer": "1"}', {"score": "guess"}, "unknown score"),
         ('{"question": "q", "answer": "1"}', {"size": 2}, "between 1 and 1"),
     ],
@@ -81,7 +85,9 @@ def test_files_that_are_missing_or_of_another_kind_are_refused(tmp_path):
 
 def test_asdiv_keeps_plain_numbers_and_the_row_as_id(tmp_path):
     answers = ["9 apples", "3:30 p.m.", "8 ft; 128 sq. ft", "36 sq. inches", "Yes", "2.5", "3.333 minutes"]
-    path = write_lines(tmp_path / "asdiv.jsonl", [{"passage": "Seven.", "question": "How many?", "answer": text} for text in answers])
+    path = write_lines(
+        tmp_path / "asdiv.jsonl", [{"passage": "Seven.", "question": "How many?", "answer": text} for text in answers]
+    )
     task = load_task("asdiv", path=path)
     assert [(problem.id, problem.answer, problem.metadata["unit"]) for problem in task.problems] == [
         ("asdiv-0", "9", "apples"),

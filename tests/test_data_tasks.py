@@ -49,7 +49,6 @@ def test_a_task_outside_the_package_needs_no_registration(tmp_path, monkeypatch)
 
 
 def test_a_missing_dependency_of_a_task_is_not_reported_as_an_unknown_task(tmp_path, monkeypatch):
-    (tmp_path / "broken_task_module.py").write_text("import a_module_that_is_not_installed\n")
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "broken_package").mkdir()
     (tmp_path / "broken_package" / "task.py").write_text("import a_module_that_is_not_installed\n")

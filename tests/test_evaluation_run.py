@@ -1,29 +1,41 @@
 """The runner: a killed run ends with the bytes of an uninterrupted one, whatever was torn; files are whole or not there."""
 
-import errno
+import dataclasses
+import itertools
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import jax
 import pytest
 from doubles.fake_engine import FakeEngine
+from doubles.tokenizer import ByteTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reasoning.data.tasks import Problem
+from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
-from reasoning.evaluation import board, records
+from reasoning.evaluation import experiment
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.records import Lines, exclusive, read_lines, write_atomic
 from reasoning.evaluation.run import run
-from reasoning.methods.base import method
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from reasoning.methods.base import Method, method
+from reasoning.models.config import ModelConfig
+from reasoning.models.model import Model
+from reasoning.models.transformer import init_params
 
 PROBLEMS = [Problem(f"p{index}", f"{index} + 1 =", str(index + 1), "sums") for index in range(5)]
 SKILL = {problem.id: (problem.answer, 0.2 * (index + 1)) for index, problem in enumerate(PROBLEMS)}
 SLOW = (None, "p0", "p3")
 METHOD = method("majority", n=4, max_tokens=200)
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +45,22 @@ def grader():
 
 
 def attempt(directory, grader, **engine):
-    """One start of the program; whether it came to its end."""
-    double = FakeEngine(SKILL, **engine)
+    """One start of the program with a fake engine; whether it came to its end."""
     try:
-        run(METHOD, PROBLEMS, directory, lambda: double, grader, show=False)
+        run(METHOD, PROBLEMS, directory, lambda: FakeEngine(SKILL, **engine), grader, show=False)
     except KeyboardInterrupt:
         return False
     return True
+
+
+def generations(directory) -> bytes:
+    return (directory / "generations.jsonl").read_bytes()
+
+
+def tear(path, kept):
+    """What kill −9 in the middle of a write, or a crash of the machine, leaves of a file: a share `kept` of its bytes."""
+    if path.exists():
+        os.truncate(path, int(kept * path.stat().st_size))
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +70,12 @@ def uninterrupted(tmp_path_factory, grader):
     def whole(slow):
         directory = tmp_path_factory.mktemp("uninterrupted")
         assert attempt(directory, grader, slow={slow: 10})
-        return (directory / "generations.jsonl").read_bytes()
+        return generations(directory)
 
     return {slow: whole(slow) for slow in SLOW}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     kills=st.lists(st.tuples(st.integers(0, 19), st.floats(0, 1)), max_size=4),
     slots=st.integers(1, 8),
@@ -62,12 +83,337 @@ def uninterrupted(tmp_path_factory, grader):
 )
 def test_killed_run_ends_with_other_bytes(tmp_path_factory, grader, uninterrupted, kills, slots, slow):
     directory = tmp_path_factory.mktemp("killed")
-    path = directory / "generations.jsonl"
     for after, kept in kills:
         attempt(directory, grader, crash_after=after, max_slots=slots, slow={slow: 10})
-        if path.exists():
-            os.truncate(path, int(kept * path.stat().st_size))  # kill −9 in the middle of a write, and lost pages
-    attempt(directory, grader, max_slots=slots, slow={slow: 10})
-    assert path.read_bytes() == uninterrupted[slow]
+        for name in ("generations.jsonl", "timings.jsonl", "metrics.jsonl"):
+            tear(directory / name, kept)
+    assert attempt(directory, grader, max_slots=slots, slow={slow: 10})
+    assert generations(directory) == uninterrupted[slow]
     steps = [line["step"] for line in read_lines(directory / "metrics.jsonl")[0]]
     assert steps == sorted(set(steps))
+
+
+@dataclasses.dataclass(frozen=True)
+class OneLong(Method):
+    """Samples of p0 may be ten times longer than the others'."""
+
+    def requests(self, problems, samples=None):
+        return [
+            dataclasses.replace(request, max_tokens=40 if request.id == "p0" else 4)
+            for request in super().requests(problems, samples)
+        ]
+
+
+class Interrupted:
+    """An engine that is killed after so many responses."""
+
+    def __init__(self, engine, after):
+        self.engine, self.after = engine, after
+
+    def __getattr__(self, name):
+        return getattr(self.engine, name)
+
+    def generate(self, requests, **options):
+        for index, response in enumerate(self.engine.generate(requests, **options)):
+            if index == self.after:
+                raise KeyboardInterrupt
+            yield response
+
+
+@pytest.fixture(scope="module")
+def bf16_engine():
+    tokenizer = ByteTokenizer()
+    config = ModelConfig(
+        family="llama", vocab_size=tokenizer.size, d_model=32, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=8, d_ff=64,
+        context=256, rope_theta=1e4, norm_eps=1e-5, tie_embeddings=True,
+    )  # fmt: skip
+    params = init_params(config, jax.random.key(0), jax.numpy.bfloat16)
+    return Engine(Model(config, params, tokenizer, "tiny"), max_slots=3)
+
+
+def test_killed_run_of_a_real_bf16_engine_ends_with_other_bytes(tmp_path_factory, grader, bf16_engine):
+    one = OneLong(
+        "majority", lambda question: [{"role": "user", "content": question}], METHOD.vote, n=4, knobs={"temperature": 1.0}
+    )
+
+    def attempt(directory, after=None):
+        try:
+            run(one, PROBLEMS, directory, lambda: Interrupted(bf16_engine, after), grader, show=False)
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    whole = tmp_path_factory.mktemp("whole")
+    assert attempt(whole)
+    lengths = {line["problem"]: line["tokens"] for line in read_lines(whole / "generations.jsonl")[0]}
+    assert lengths["p0"] >= 5 * max(lengths[f"p{index}"] for index in range(1, 5)), "the neighbour must be long to test anything"
+
+    @settings(max_examples=8, deadline=None)
+    @given(after=st.integers(0, 19), kept=st.floats(0, 1))
+    def kill_and_resume(after, kept):
+        directory = tmp_path_factory.mktemp("killed")
+        attempt(directory, after)
+        tear(directory / "generations.jsonl", kept)
+        assert attempt(directory)
+        assert generations(directory) == generations(whole)
+
+    kill_and_resume()
+
+
+def test_resumed_run_draws_finished_samples_again(tmp_path, grader):
+    first, second = FakeEngine(SKILL, crash_after=7), FakeEngine(SKILL)
+    with pytest.raises(KeyboardInterrupt):
+        run(METHOD, PROBLEMS, tmp_path, lambda: first, grader, show=False)
+    run(METHOD, PROBLEMS, tmp_path, lambda: second, grader, show=False)
+    assert len(first.served) == 7
+    assert len(second.served) == 13
+    assert not set(first.served) & set(second.served)
+
+
+def test_finished_run_loads_the_model_again(tmp_path, grader, uninterrupted):
+    assert attempt(tmp_path, grader)
+
+    def unwanted():
+        raise AssertionError("nothing is missing")
+
+    records = run(METHOD, PROBLEMS, tmp_path, unwanted, grader, show=False)
+    assert [(line["problem"], line["sample"]) for line in records] == [(p.id, sample) for p in PROBLEMS for sample in range(4)]
+    assert generations(tmp_path) == uninterrupted[None]
+
+
+def test_logprob_counts_forced_tokens_or_record_lacks_a_field(tmp_path, grader):
+    engine = FakeEngine(SKILL)
+    records = run(METHOD, PROBLEMS, tmp_path, lambda: engine, grader, show=False)
+    responses = {(r.id, r.sample): r for r in METHOD.generate(engine, PROBLEMS)}
+    assert any(response.forced.any() for response in responses.values())
+    for line in records:
+        response = responses[line["problem"], line["sample"]]
+        logprobs = zip(response.logprobs.astype(float), response.forced, strict=True)
+        assert line["logprob"] == pytest.approx(sum(value for value, forced in logprobs if not forced), rel=1e-6)
+        assert line["tokens"] == len(response.tokens)
+        assert line["text"] == response.text
+        assert line["correct"] == (line["answer"] == SKILL[response.id][0])
+        assert line["grading"] == ("no answer" if line["answer"] is None else "graded")
+        assert line["stop_reason"] == "stop"
+        assert line["ledger"]["sampled"] + line["ledger"]["forced"] == line["tokens"]
+        assert "seconds" not in line["ledger"]
+
+
+def test_a_damaged_line_is_thrown_away_with_all_after_it(tmp_path, grader):
+    assert attempt(tmp_path, grader)
+    path = tmp_path / "generations.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], lines[3][:20] + b"\n", *lines[4:]]))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"line 4 of .*generations.jsonl is damaged; delete that line"):
+        attempt(tmp_path, grader)
+    assert path.read_bytes() == before
+
+
+def test_two_problems_share_their_records(tmp_path, grader):
+    with pytest.raises(InputError, match="two problems have the id 'p0'"):
+        run(METHOD, [PROBLEMS[0], PROBLEMS[0]], tmp_path, lambda: FakeEngine(), grader, show=False)
+
+
+def test_samples_of_another_run_are_mixed_in(tmp_path, grader):
+    assert attempt(tmp_path, grader)
+    with pytest.raises(InputError, match=r"holds sample \d of 'p4', not part of this run; use another --workdir"):
+        run(METHOD, PROBLEMS[:4] + [dataclasses.replace(PROBLEMS[4], id="other")], tmp_path, FakeEngine, grader, show=False)
+
+
+@pytest.fixture
+def disk_of():
+    """disk_of(bytes): no file may grow beyond, as on a full disk; the kernel then writes what fits and fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_full_disk_leaves_half_a_line_or_a_stack_trace(tmp_path, grader, uninterrupted, disk_of):
+    disk_of(2000)
+    with pytest.raises(
+        InputError, match=r"no room left to write .*run the same command again; what was finished is kept"
+    ) as caught:
+        attempt(tmp_path, grader)
+    disk_of(resource.RLIM_INFINITY)
+    assert "\n" not in str(caught.value)
+    kept = generations(tmp_path)
+    assert 0 < len(kept) < 2000
+    assert kept.endswith(b"\n")
+    assert attempt(tmp_path, grader)
+    assert generations(tmp_path) == uninterrupted[None]
+
+
+def test_full_disk_replaces_a_whole_file_by_half_of_another(tmp_path, disk_of):
+    path = tmp_path / "scores.json"
+    write_atomic(path, "old")
+    disk_of(100)
+    with pytest.raises(InputError, match="no room left"):
+        write_atomic(path, "new" * 100)
+    disk_of(resource.RLIM_INFINITY)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_odd_text_does_not_survive_the_file(tmp_path):
+    texts = ["line\nbreak \u2028 \x00 “ü” 😀", "\udc80 lone surrogate", ""]
+    with Lines(tmp_path / "x.jsonl") as lines:
+        for text in texts:
+            lines.append({"text": text})
+    records, size = read_lines(tmp_path / "x.jsonl")
+    assert [record["text"] for record in records] == texts
+    assert size == (tmp_path / "x.jsonl").stat().st_size
+
+
+def read_board(directory) -> EventAccumulator:
+    events = EventAccumulator(str(directory / "tensorboard"), size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
+    return events.Reload()
+
+
+def test_tensorboard_repeats_steps_or_misses_them_after_a_kill(tmp_path, grader):
+    for after in (9, 4):
+        assert not attempt(tmp_path, grader, crash_after=after)
+    tear(tmp_path / "generations.jsonl", 0.4)  # the metrics now know of samples that are lost
+    assert attempt(tmp_path, grader)
+    lines = read_lines(tmp_path / "metrics.jsonl")[0]
+    events = read_board(tmp_path)
+    tags = events.Tags()
+    assert sorted(tags["scalars"]) == ["accuracy", "accuracy_high", "accuracy_low", "live_slots", "tokens_per_second"]
+    assert tags["histograms"] == ["lengths"]
+    for name in tags["scalars"]:
+        assert [(event.step, event.wall_time) for event in events.Scalars(name)] == [
+            (line["step"], line["time"]) for line in lines
+        ]
+        assert [event.value for event in events.Scalars(name)] == pytest.approx([line[name] for line in lines])
+    assert [line["step"] for line in lines] == list(range(1, 21))
+    assert lines[-1]["accuracy_low"] <= lines[-1]["accuracy"] <= lines[-1]["accuracy_high"]
+    assert max(line["live_slots"] for line in lines) == 4
+
+
+def test_tensorboard_shows_wrong_lengths_or_texts(tmp_path, grader):
+    records = run(METHOD, PROBLEMS, tmp_path, lambda: FakeEngine(SKILL), grader, show=False)
+    events = read_board(tmp_path)
+    last = events.Histograms("lengths")[-1].histogram_value
+    assert last.num == len(records)
+    assert sum(last.bucket) == len(records)
+    assert last.sum == sum(line["tokens"] for line in records)
+    assert last.max <= last.bucket_limit[-1]
+    for limit, below in zip(last.bucket_limit, itertools.accumulate(last.bucket), strict=True):
+        assert below == sum(line["tokens"] <= limit for line in records)
+    shown = [event.tensor_proto.string_val[0].decode() for event in events.Tensors("samples")]
+    assert len(shown) == 20
+    assert any(records[0]["text"] in text for text in shown)
+
+
+CONFIG = {
+    "model": "fake",
+    "seed": 3,
+    "task": {"family": "chain_sum", "size": 3},
+    "methods": {"plain": {"method": "direct"}, "vote": {"method": "majority", "n": 2, "seed": 5}},
+}
+
+
+def test_changed_config_is_taken_for_the_same_run(tmp_path):
+    experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine())
+    changed = {**CONFIG, "task": {"family": "chain_sum", "size": 3, "max_terms": 5}}
+    with pytest.raises(
+        InputError, match=r"holds a run of another config: task.max_terms was null, now 5; choose another --workdir"
+    ):
+        experiment.evaluate(changed, tmp_path, show=False, engine=FakeEngine())
+    again = FakeEngine()
+    experiment.evaluate(dict(reversed(CONFIG.items())), tmp_path, show=False, engine=again)
+    assert not again.served, "the order of keys is no difference"
+
+
+def test_resumed_run_plans_anew_or_forgets_where_it_came_from(tmp_path, monkeypatch):
+    import reasoning
+
+    seen = []
+
+    def make(model, max_slots, plan):
+        seen.append((model, max_slots, plan))
+        return FakeEngine(max_slots=(plan or {"max_slots": 7})["max_slots"], crash_after=3 if plan is None else None)
+
+    monkeypatch.setattr(reasoning, "load", lambda name, dtype: f"{name} in {dtype}", raising=False)
+    monkeypatch.setattr(reasoning, "Engine", make, raising=False)
+    config = {**CONFIG, "dtype": "float32", "max_slots": 7}
+    with pytest.raises(KeyboardInterrupt):
+        experiment.evaluate(config, tmp_path, show=False)
+    experiment.evaluate(config, tmp_path, show=False)
+    assert seen == [("fake in float32", 7, None), ("fake in float32", 7, {"max_slots": 7})]
+    identity = json.loads((tmp_path / "config.json").read_text())
+    assert identity["config"] == config
+    assert identity["plan"] == {"max_slots": 7}
+    assert len(identity["hash"]) == 64
+    assert len(identity["commits"]) == 1
+    assert identity["versions"]["jax"] == jax.__version__
+
+
+def test_methods_ignore_the_seed_of_the_config():
+    methods = experiment.build_methods(CONFIG)
+    assert (methods["plain"].seed, methods["vote"].seed) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": ""}, "names no model"),
+        ({"methods": {}}, "names no methods"),
+        ({"modle": "x"}, "unknown key 'modle'; known: dtype"),
+        ({"task": {"size": 3}}, "task needs the field 'family'"),
+        ({"methods": {"a": {"n": 3}}}, "methods.a needs the field 'method'"),
+        ({"methods": {"a": {"method": "direct", "top_k": 3}}}, "'direct' has no argument 'top_k'; choose from"),
+        ({"methods": {"../a": {"method": "direct"}}}, "cannot name a method"),
+        ({"methods": {"a": {"method": "direct", "n": 0}}}, "n must be a whole number ≥ 1, got 0"),
+    ],
+)
+def test_wrong_config_reaches_the_model(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        experiment.evaluate({**CONFIG, **change}, tmp_path / "run", show=False, engine=FakeEngine())
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_processes_write_one_directory(tmp_path):
+    with exclusive(tmp_path), pytest.raises(InputError, match="another process is writing"), exclusive(tmp_path):
+        pass
+    with exclusive(tmp_path):
+        pass
+
+
+CHILD = """
+import sys, time
+sys.path[:0] = [{root!r}, {tests!r}]
+from pathlib import Path
+from doubles.fake_engine import FakeEngine
+from reasoning import command
+from reasoning.evaluation import experiment
+
+class Slow(FakeEngine):
+    def generate(self, requests, **options):
+        for response in super().generate(requests, **options):
+            time.sleep(0.05)
+            yield response
+
+command.run(lambda argv: experiment.evaluate({config!r}, Path({workdir!r}), engine=Slow()))
+"""
+
+
+@pytest.mark.parametrize(("blow", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_signal_loses_finished_samples(tmp_path, blow, status):
+    config = {**CONFIG, "methods": {"vote": {"method": "majority", "n": 40}}}
+    code = CHILD.format(root=str(ROOT), tests=str(ROOT / "tests"), config=config, workdir=str(tmp_path / "killed"))
+    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    path = tmp_path / "killed" / "vote" / "generations.jsonl"
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.read_bytes().count(b"\n") > 5):
+        assert child.poll() is None, child.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.send_signal(blow)
+    errors = child.communicate(timeout=30)[1]
+    assert child.returncode == status
+    assert "Traceback" not in errors
+    assert 5 < path.read_bytes().count(b"\n") < 120
+    experiment.evaluate(config, tmp_path / "killed", show=False, engine=FakeEngine())
+    experiment.evaluate(config, tmp_path / "whole", show=False, engine=FakeEngine())
+    assert path.read_bytes() == generations(tmp_path / "whole" / "vote")

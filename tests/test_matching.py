@@ -19,7 +19,7 @@ locate = jax.jit(matching.locate, static_argnames="reach")
 B, S, V, N = 3, 24, 20, 2  # rows, stream length, vocabulary, patterns a row
 CAPACITY = Capacity(patterns=N, pattern_bytes=8, classes=64, scripts=3, sets=3, script_tokens=4, residues=64, residue_tokens=8)
 LETTERS = [b"a", b"b", b"\n", b"<", b"|", b">"]
-many = hypothesis.settings(max_examples=150, deadline=None)
+many = hypothesis.settings(max_examples=100, deadline=None)
 
 
 class ByteSearch:

@@ -47,7 +47,8 @@ def test_the_same_seed_gives_the_same_interval_and_order_of_chunks_does_not_matt
 
 
 def test_samples_inside_a_problem_are_not_resampled():
-    # One right of four each: problems do not differ, pass@2 is 1/2. Resampling samples would draw one twice and give 1 − (3/4)² = 0.4375.
+    # One right of four each: problems do not differ, pass@2 is 1/2. Resampling samples would draw one twice and give 1
+    # − (3/4)² = 0.4375.
     run = run_of([1] * 30 + [2] * 20)
     result = stats.pass_at_k(run, k=2, seed=1)
     assert math.isclose(result.value, (30 * 1 / 2 + 20 * 5 / 6) / 50)
@@ -81,6 +82,14 @@ def test_majority_against_single_samples_of_the_same_run_pairs_by_problem():
     assert math.isclose(result.difference, stats.maj_at_k(run, 5).value - stats.accuracy(run).value, abs_tol=1e-12)
     copy = stats.compare(run, list(run), metric=metrics.maj_at_k, k=5, k_b=1)
     assert result.noise != copy.noise  # shared samples are not independent
+
+
+def test_values_equal_but_for_rounding_count_as_equal():
+    run = run_of([1, 3, 2, 5, 6] * 8, n=7)  # maj@2 is maj@1 in other floating point
+    result = stats.compare(run, run, metric=metrics.maj_at_k, k=2, k_b=1)
+    assert result.difference == 0 and result.p_value == 1.0 and result.high - result.low > 0.01
+    nearly = stats.estimate(1.0 - 1e-15 * np.random.default_rng(0).random(100))
+    assert nearly.high - nearly.low > 0.02
 
 
 def test_rows_in_another_order_are_paired_by_id_and_not_by_position():

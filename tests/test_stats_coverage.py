@@ -1,4 +1,5 @@
-"""Simulation: do 95 % intervals hold the truth 92–98 % of the time? Problems are drawn anew in every repetition, as a data set is from all it could hold.
+"""Simulation: do 95 % intervals hold the truth 92–98 % of the time? Problems are drawn anew in every repetition, as a
+data set is from all it could hold.
 
 Problem i is solved with probability p_i ~ Beta(a, b); wrong samples pick one of six other answers or none at all.
 """
@@ -23,12 +24,14 @@ def covered(intervals, truth):
 
 
 @pytest.mark.parametrize(
-    ("problems", "n", "a", "b"), [(100, 8, 1, 1), (100, 1, 1, 1), (30, 4, 0.5, 0.5), (100, 1, 0.2, 8), (100, 8, 1, 4), (100, 1, 8, 0.2)]
+    ("problems", "n", "a", "b"),
+    [(100, 8, 1, 1), (100, 1, 1, 1), (30, 4, 0.5, 0.5), (100, 1, 0.2, 8), (100, 8, 1, 4), (100, 1, 8, 0.2)],
 )
 def test_accuracy_intervals_cover(problems, n, a, b):
     generator = np.random.default_rng(0)
     results = [
-        stats.estimate(solved(generator, problems, n, a, b).mean(1), seed=seed, resamples=RESAMPLES) for seed in range(REPETITIONS)
+        stats.estimate(solved(generator, problems, n, a, b).mean(1), seed=seed, resamples=RESAMPLES)
+        for seed in range(REPETITIONS)
     ]
     assert 0.92 <= covered(results, a / (a + b)) <= 0.98
 
@@ -38,7 +41,8 @@ def test_pass_at_k_intervals_cover(problems, k, a, b):
     generator, n = np.random.default_rng(1), 8
     values = np.array([metrics.pass_at_k(Samples("p", ("x",) * n, (True,) * c + (False,) * (n - c)), k) for c in range(n + 1)])
     results = [
-        stats.estimate(values[solved(generator, problems, n, a, b).sum(1)], seed=seed, resamples=RESAMPLES) for seed in range(REPETITIONS)
+        stats.estimate(values[solved(generator, problems, n, a, b).sum(1)], seed=seed, resamples=RESAMPLES)
+        for seed in range(REPETITIONS)
     ]
     beta = math.lgamma(b + k) - math.lgamma(b) + math.lgamma(a + b) - math.lgamma(a + b + k)  # log E[(1 − p)^k]
     assert 0.92 <= covered(results, 1 - math.exp(beta)) <= 0.98
@@ -46,7 +50,10 @@ def test_pass_at_k_intervals_cover(problems, k, a, b):
 
 def majorities(generator, problems, n, k, right):
     other = generator.integers(0, 7, (problems, n))
-    spelled = [tuple("right" if r else (str(o) if o else None) for r, o in zip(*row, strict=True)) for row in zip(right, other, strict=True)]
+    spelled = [
+        tuple("right" if r else (str(o) if o else None) for r, o in zip(*row, strict=True))
+        for row in zip(right, other, strict=True)
+    ]
     return np.array([metrics.maj_at_k(Samples("p", row, tuple(map(bool, r))), k) for row, r in zip(spelled, right, strict=True)])
 
 

@@ -1,5 +1,6 @@
 """Stages on the logits: each against a numpy twin, all against the laws of a transform, and Hugging Face's golden values."""
 
+import functools
 import json
 import pathlib
 
@@ -128,13 +129,14 @@ WRITTEN = [4, 9, 2, 3, 3, 8, 3, 199]  # three of them the prompt
 PROMPT = 3
 
 
-def stage_of(name):
-    return base.chain(*transforms.standard()) if name == "standard" else CASES[name][0]
+BATCH = 24  # all batches are filled up to it, so that a stage compiles once
+STAGES = {name: stage for name, (stage, _, _) in CASES.items()} | {"standard": base.chain(*transforms.standard())}
 
 
 def settings_of(name):
+    """One mapping a row; for the whole chain, two of each stage, capacities permitting."""
     if name == "standard":
-        return [setting for stage in list(CASES) if stage not in ("logit_bias", "forbidden_ids") for setting in CASES[stage][1]]
+        return [setting for stage in CASES for setting in CASES[stage][1][:2]][: BATCH - 1]
     return CASES[name][1]
 
 
@@ -146,18 +148,24 @@ def logits_of(batch, seed=0, spread=3.0):
     return x
 
 
-def context_of(batch):
-    return make_context([WRITTEN] * batch, PROMPT, sets=SETS, filler=5)
-
-
-def apply(stage, logits, rows, context=None, jit=True):
-    """The stage's logits for a batch with one setting a row."""
-    context = context or context_of(len(rows))
-
+@functools.cache
+def jitted(stage):
     def run(logits, knobs, context):
-        return stage.update(logits, stage.init(knobs, context), knobs, context)[0]
+        return STAGES[stage].update(logits, STAGES[stage].init(knobs, context), knobs, context)[0]
 
-    return np.asarray((jax.jit(run) if jit else run)(jnp.asarray(logits), make_knobs(stage, rows), context))
+    return run, jax.jit(run)
+
+
+def apply(name, logits, rows, written=(WRITTEN,), prompt=PROMPT, filler=5, jit=True, batch=BATCH):
+    """The stage's logits for one setting a row; `written` and `prompt` are of every row, or of each."""
+    spare = batch - len(rows)
+    written = [*(written if len(written) == len(rows) else list(written) * len(rows)), *[[0]] * spare]
+    prompt = np.append(np.broadcast_to(prompt, len(rows)), [1] * spare)
+    sets = SETS if logits.shape[1] == SETS.shape[1] else np.ones((1, logits.shape[1]), bool)
+    context = make_context(written, prompt, size=12, sets=sets, filler=filler)
+    padded = np.concatenate([logits, np.zeros((spare, logits.shape[1]), np.float32)])
+    edited = jitted(name)[jit](jnp.asarray(padded), make_knobs(STAGES[name], [*rows, *[{}] * spare]), context)
+    return np.asarray(edited)[: len(rows)]
 
 
 def same_bits(a, b):
@@ -169,10 +177,10 @@ def same_bits(a, b):
 
 @pytest.mark.parametrize("name", CASES)
 def test_stage_agrees_with_its_numpy_twin(name):
-    stage, rows, twin = CASES[name]
+    _, rows, twin = CASES[name]
     logits = logits_of(len(rows))
     want = np.stack([twin(x, np.array(WRITTEN), PROMPT, **row) for x, row in zip(logits, rows, strict=True)])
-    got = apply(stage, logits, rows)
+    got = apply(name, logits, rows)
     assert np.array_equal(got == -INF, want == -INF)
     assert np.allclose(got, want, rtol=1e-6)
     assert (got > -INF).any(-1).all()
@@ -180,9 +188,8 @@ def test_stage_agrees_with_its_numpy_twin(name):
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: "-".join(case["knobs"]))
 def test_stage_agrees_with_hugging_face(case):
-    context = make_context(GOLDEN["written"], GOLDEN["prompt"], filler=7)
     logits = np.array(GOLDEN["logits"], np.float32)
-    got = apply(base.chain(*transforms.standard()), logits, [case["knobs"]] * len(logits), context)
+    got = apply("standard", logits, [case["knobs"]] * len(logits), GOLDEN["written"], GOLDEN["prompt"])
     want = np.array([[-INF if x is None else x for x in row] for row in case["scores"]])
     assert np.array_equal(got == -INF, want == -INF)
     assert np.allclose(got, want, atol=1e-5)
@@ -201,25 +208,25 @@ def test_the_golden_file_covers_every_stage_with_a_counterpart():
 def test_neutral_rows_keep_every_bit_even_beside_rows_that_do_not(name):
     rows = settings_of(name)
     logits = logits_of(len(rows) + 1)
-    assert same_bits(apply(stage_of(name), logits, [{}, *rows])[0], logits[0])
-    assert same_bits(apply(stage_of(name), logits[:1], [{}]), logits[:1])
+    assert same_bits(apply(name, logits, [{}, *rows])[0], logits[0])
+    assert same_bits(apply(name, logits[:1], [{}]), logits[:1])
 
 
 @ALL
 def test_a_neighbour_changes_no_bit(name):
     rows = settings_of(name)
     logits = logits_of(len(rows) + 1)
-    want = apply(stage_of(name), logits, [rows[0], *rows])
+    want = apply(name, logits, [rows[0], *rows])
     order = np.random.default_rng(1).permutation(len(rows)) + 1
-    got = apply(stage_of(name), logits[[0, *order]], [rows[0], *[rows[i - 1] for i in order]])
+    got = apply(name, logits[[0, *order]], [rows[0], *[rows[i - 1] for i in order]])
     assert same_bits(got, want[[0, *order]])
-    alone = apply(stage_of(name), logits, [rows[0]] + [{}] * len(rows))
+    alone = apply(name, logits, [rows[0]] + [{}] * len(rows))
     assert same_bits(alone[0], want[0])
 
 
 @ALL
 def test_state_from_a_prefix_is_the_state_after_its_tokens(name):
-    stage, rows = stage_of(name), settings_of(name)
+    stage, rows = STAGES[name], settings_of(name)
     logits, knobs = jnp.asarray(logits_of(len(rows))), make_knobs(stage, rows)
     state = stage.init(knobs, make_context([WRITTEN[:PROMPT]] * len(rows), PROMPT, size=9, sets=SETS))
     for length in range(PROMPT, len(WRITTEN)):
@@ -233,34 +240,34 @@ def test_state_from_a_prefix_is_the_state_after_its_tokens(name):
 def test_what_lies_beyond_the_length_is_never_read(name):
     rows = settings_of(name)
     logits = logits_of(len(rows))
-    clean, stale = (make_context([WRITTEN] * len(rows), PROMPT, size=20, sets=SETS, filler=filler) for filler in (0, 33))
-    assert same_bits(apply(stage_of(name), logits, rows, clean), apply(stage_of(name), logits, rows, stale))
+    assert same_bits(apply(name, logits, rows, filler=0), apply(name, logits, rows, filler=33))
 
 
 @ALL
 def test_jit_and_eager_agree(name):
     rows = settings_of(name)
     logits = logits_of(len(rows))
-    jitted, eager = (apply(stage_of(name), logits, rows, jit=jit) for jit in (True, False))
-    assert np.array_equal(jitted == -INF, eager == -INF)
-    assert np.allclose(jitted, eager, rtol=1e-6)
+    compiled, eager = (apply(name, logits, rows, jit=jit) for jit in (True, False))
+    assert np.array_equal(compiled == -INF, eager == -INF)
+    assert np.allclose(compiled, eager, rtol=1e-6)
 
 
 @ALL
 def test_a_chain_of_one_stage_is_the_stage(name):
-    stage, rows = stage_of(name), settings_of(name)
-    logits = logits_of(len(rows))
-    assert same_bits(apply(base.chain(stage), logits, rows), apply(stage, logits, rows))
+    stage, rows = base.chain(STAGES[name]), settings_of(name)
+    logits, knobs, context = logits_of(len(rows)), make_knobs(stage, rows), make_context([WRITTEN] * len(rows), PROMPT, sets=SETS)
+    chained, _ = stage.update(jnp.asarray(logits), stage.init(knobs, context), knobs, context)
+    assert same_bits(chained, apply(name, logits, rows, jit=False, batch=len(rows)))
 
 
 @ALL
 def test_changing_a_knob_compiles_nothing(name):
-    stage, rows = stage_of(name), settings_of(name)
-    logits, context = jnp.asarray(logits_of(len(rows))), context_of(len(rows))
-    run = jax.jit(lambda logits, knobs: stage.update(logits, stage.init(knobs, context), knobs, context)[0])
-    for settings in (rows, rows[::-1], [{}] * len(rows)):
-        run(logits, make_knobs(stage, settings))
-    assert run._cache_size() == 1
+    rows = settings_of(name)
+    apply(name, logits_of(len(rows)), rows)
+    compiled = jitted(name)[1]._cache_size()
+    for settings in (rows[::-1], [{}] * len(rows)):
+        apply(name, logits_of(len(rows)), settings)
+    assert jitted(name)[1]._cache_size() == compiled
 
 
 # ------------------------------------------------------------------------------------------------ edges
@@ -278,7 +285,8 @@ def test_stop_ids_alone_do_not_run_the_minimum_length_stage():
 def test_a_stage_without_knobs_always_runs_inside_a_chain():
     plus_one = base.stateless({}, lambda logits, knobs, context: logits + 1)
     stage = base.chain(base.chain(plus_one, transforms.temperature()))
-    assert apply(stage, np.zeros((1, 200), np.float32), [{}])[0, 0] == 1
+    knobs, context = make_knobs(stage, [{}]), make_context([[0]])
+    assert stage.update(jnp.zeros((1, 5)), stage.init(knobs, context), knobs, context)[0].tolist() == [[1] * 5]
 
 
 def test_greedy_ties_go_to_the_lowest_id_and_survive_every_later_stage():
@@ -286,23 +294,23 @@ def test_greedy_ties_go_to_the_lowest_id_and_survive_every_later_stage():
     logits[:, [50, 120]] = 2.0
     later = {"top_k": 3, "top_p": 0.1, "min_p": 0.5, "typical_p": 0.1}
     rows = [{"temperature": 0}, {"temperature": 0, **later}, {"temperature": 1e-6}, {"temperature": 1e-4, "top_k": 1}]
-    edited = apply(base.chain(*transforms.standard()), logits, rows)
+    edited = apply("standard", logits, rows)
     assert [np.flatnonzero(row > -INF).tolist() for row in edited] == [[50], [50], [50], [50, 120]]
     assert (np.asarray(sampling.sample(jnp.asarray(edited[:3]), jnp.asarray([0.0, 0.5, 0.999999]))) == 50).all()
 
 
 def test_tokens_tied_at_the_threshold_stay_together():
-    logits = np.log(np.array([0.4, 0.2, 0.2, 0.15, 0.05], np.float32))[None].repeat(3, 0)
-    edited = apply(base.chain(*transforms.standard()), logits, [{"top_k": 2}, {"top_p": 0.5}, {"top_p": 0.39}], make_context([[0]] * 3))
-    assert (edited > -INF).tolist() == [[True, True, True, False, False]] * 2 + [[True] + [False] * 4]
+    logits = np.full((3, 24), -INF, np.float32)
+    logits[:, :5] = np.log([0.4, 0.2, 0.2, 0.15, 0.05])
+    edited = apply("standard", logits, [{"top_k": 2}, {"top_p": 0.5}, {"top_p": 0.39}])
+    assert [np.flatnonzero(row > -INF).tolist() for row in edited] == [[0, 1, 2], [0, 1, 2], [0]]
 
 
 def test_penalties_count_generated_tokens_and_not_the_prompt():
-    written = make_context([[1, 1, 2, 3, 3], [1, 1, 2, 3, 3]], [2, 5])
-    logits = np.ones((2, 6), np.float32)
-    frequency = apply(penalties.frequency_penalty(), logits, [{"frequency_penalty": 0.5}] * 2, written)
-    presence = apply(penalties.presence_penalty(), logits, [{"presence_penalty": 0.5}] * 2, written)
-    repetition = apply(penalties.repetition_penalty(), logits, [{"repetition_penalty": 2.0}] * 2, written)
+    text, prompt, logits = [[1, 1, 2, 3, 3]], [2, 5], np.ones((2, 6), np.float32)
+    frequency = apply("frequency_penalty", logits, [{"frequency_penalty": 0.5}] * 2, text, prompt)
+    presence = apply("presence_penalty", logits, [{"presence_penalty": 0.5}] * 2, text, prompt)
+    repetition = apply("repetition_penalty", logits, [{"repetition_penalty": 2.0}] * 2, text, prompt)
     assert frequency.tolist() == [[1, 1, 0.5, 0, 1, 1], [1] * 6]
     assert presence.tolist() == [[1, 1, 0.5, 0.5, 1, 1], [1] * 6]
     assert repetition.tolist() == [[1, 0.5, 0.5, 0.5, 1, 1]] * 2
@@ -310,11 +318,15 @@ def test_penalties_count_generated_tokens_and_not_the_prompt():
 
 def test_ids_outside_the_vocabulary_change_no_other_token():
     logits = logits_of(3)
-    context = make_context([[*WRITTEN, 250]] * 3, PROMPT)
-    rows = [{"bias_ids": [250, -1], "bias_values": [9.0, 9.0]}, {"forbidden_ids": [200]}, {"min_new_tokens": 99, "stop_ids": [201]}]
-    assert same_bits(apply(base.chain(*transforms.standard()), logits, rows, context), logits)
+    text = [[*WRITTEN, 250]]
+    rows = [
+        {"bias_ids": [250, -1], "bias_values": [9.0, 9.0]},
+        {"forbidden_ids": [200]},
+        {"min_new_tokens": 99, "stop_ids": [201]},
+    ]
+    assert same_bits(apply("standard", logits, rows, text), logits)
     rows = [{"repetition_penalty": 1.2}, {"frequency_penalty": 1.0}, {"presence_penalty": 1.0}]
-    edited = apply(base.chain(*transforms.standard()), logits, rows, context)
+    edited = apply("standard", logits, rows, text)
     assert set(np.flatnonzero((edited != logits).any(0))) <= set(WRITTEN)
 
 
@@ -345,23 +357,24 @@ def large(batch, seed=0):
 def test_threshold_is_exact_beyond_the_candidates():
     logits = large(4)
     for name, setting in (("top_k", 3000), ("top_p", 0.9), ("typical_p", 0.7)):
-        stage, _, twin = CASES[name]
+        twin = CASES[name][2]
         want = np.stack([twin(x, None, None, **{name: setting}) for x in logits])
-        got = apply(stage, logits, [{name: setting}] * 4, make_context([[0]] * 4))
+        got = apply("standard", logits, [{name: setting}] * 4, batch=4)
         different = ((got > -INF) != (want > -INF)).sum(-1)
         assert (different <= (0 if name == "top_k" else [1, 1, 1, 200])).all()  # a token (or a tie) at the rounding of the sum
         assert ((got > -INF).sum(-1)[1:] > truncation.CANDIDATES).all()
 
 
 def test_a_row_that_needs_bisection_changes_no_bit_of_its_neighbours():
-    logits, context = large(4), make_context([[0]] * 4)
-    stage = base.chain(*transforms.standard())
-    mixed = apply(stage, logits, [{"top_p": 0.9}, {"top_p": 0.8, "top_k": 900}, {}, {"typical_p": 0.5}], context)
-    quiet = apply(stage, logits, [{"top_p": 0.9}, {}, {}, {}], context)
+    logits = large(4)
+    rows = [{"top_p": 0.9}, {"top_p": 0.8, "top_k": 900}, {}, {"typical_p": 0.5}]
+    mixed = apply("standard", logits, rows, batch=4)
+    quiet = apply("standard", logits, [{"top_p": 0.9}, {}, {}, {}], batch=4)
     assert same_bits(mixed[[0, 2]], quiet[[0, 2]])
     assert same_bits(mixed[2], logits[2])
-    swapped = apply(stage, logits[[3, 1, 0, 2]], [{"typical_p": 0.5}, {"top_p": 0.8, "top_k": 900}, {"top_p": 0.9}, {}], context)
-    assert same_bits(swapped, mixed[[3, 1, 0, 2]])
+    order = [3, 1, 0, 2]
+    swapped = apply("standard", logits[order], [rows[i] for i in order], batch=4)
+    assert same_bits(swapped, mixed[order])
 
 
 def test_bisection_finds_thresholds_of_either_sign_and_zero():
@@ -382,8 +395,9 @@ def test_bisection_finds_thresholds_of_either_sign_and_zero():
 def test_frequencies_after_a_mix_of_truncations_are_those_of_the_truncated_softmax():
     rng = np.random.default_rng(5)
     logits = np.tile(rng.normal(size=200).astype(np.float32) * 0.8, (5, 1))
-    rows = [{"top_p": 0.8}, {"top_k": 30}, {"min_p": 0.2}, {"typical_p": 0.7}, {"temperature": 0.8, "top_k": 60, "top_p": 0.9, "min_p": 0.05}]
-    edited = apply(base.chain(*transforms.standard()), logits, rows, make_context([[0]] * 5))
+    rows = [{"top_p": 0.8}, {"top_k": 30}, {"min_p": 0.2}, {"typical_p": 0.7}]
+    rows += [{"temperature": 0.8, "top_k": 60, "top_p": 0.9, "min_p": 0.05}]
+    edited = apply("standard", logits, rows)
     sample = jax.jit(sampling.sample)
     keys = jnp.broadcast_to(jax.random.key(11), (20_000,))
     for index, row in enumerate(rows):

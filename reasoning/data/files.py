@@ -20,7 +20,7 @@ def load(
     path: str,
     question: str = "question",
     answer: str = "answer",
-    id: str | None = None,  # noqa: A002 (the column is called so)
+    id: str | None = None,
     score: str = "math",
     name: str | None = None,
     size: int | None = None,
@@ -28,8 +28,9 @@ def load(
 ) -> Task:
     """The rows of `path`, or `size` of them drawn with `seed`.
 
-    question, answer, id: column names; without an id column a problem is `<name>-<row>`. name: default the file's name without suffix.
-    Raises InputError for a missing or unreadable file, a missing column, an empty answer, an empty file, a repeated id.
+    question, answer, id: column names; without an id column a problem is `<name>-<row>`. name: default the file's name
+    without suffix. Raises InputError for a missing or unreadable file, a missing column, an empty answer, an empty
+    file, a repeated id.
     """
     name = name or Path(path).stem
     problems = []
@@ -37,7 +38,9 @@ def load(
         wanted = [column for column in (question, answer, id) if column is not None]
         missing = [column for column in wanted if column not in row]
         if missing:
-            raise InputError(f"{path}, row {number}: no column {missing[0]!r}; it has {', '.join(map(repr, row))}: name the one that is meant")
+            raise InputError(
+                f"{path}, row {number}: no column {missing[0]!r}; it has {', '.join(map(repr, row))}: name the one that is meant"
+            )
         empty = [column for column in wanted if row[column] in (None, "")]
         if empty:
             raise InputError(f"{path}, row {number}: column {empty[0]!r} is empty; fill it in or drop the row")
@@ -48,7 +51,7 @@ def load(
 
 
 def read_rows(path: str | Path) -> list[dict]:
-    """Rows of a .jsonl (or .json, one object a line) or .parquet file. Raises InputError, with the line where there is one."""
+    """Rows of a .jsonl (or .json, one object a line) or .parquet file. Raises InputError that names file and line."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; give the path of a .jsonl or .parquet file")

@@ -7,9 +7,10 @@ A real example (the first problem of that call):
     question  State the final answer to the following arithmetic problem: 15 - 43 - 75 - 72 + 61 =
     answer    -114
 
-Generation runs in a child process with a fixed hash seed, for some generators walk over Python sets and would else make other problems in every process.
-Traps of the generators themselves: most draw problem i from `seed + i`, so two seeds that are closer than `size` share problems (train and test sets need distant
-seeds), and a drawn problem can occur twice.
+Generation runs in a child process with a fixed hash seed, for some generators walk over Python sets and would else make
+other problems in every process. Traps of the generators themselves: most draw problem i from `seed + i`, so two seeds
+that are closer than `size` share problems (train and test sets need distant seeds), and a drawn problem can occur
+twice.
 """
 
 import ast
@@ -25,9 +26,11 @@ from reasoning.errors import InputError
 
 
 def load(name: str, size: int = 100, seed: int = 0, **parameters) -> Task:
-    """`size` problems of the generator `name`, ids `<name>-<seed>-<index>`; `parameters` are the fields of the generator's own configuration.
+    """`size` problems of the generator `name`, with ids `<name>-<seed>-<index>`.
 
-    Raises InputError when reasoning-gym is not installed, for an unknown generator or parameter, and for values that the generator refuses.
+    parameters: the fields of the generator's own configuration.
+    Raises InputError when reasoning-gym is not installed, for an unknown generator or parameter, and for values that
+    the generator refuses.
     """
     if size < 1:
         raise InputError(f"reasoning_gym {name}: size is {size}; ask for at least one problem")
@@ -48,12 +51,12 @@ def load(name: str, size: int = 100, seed: int = 0, **parameters) -> Task:
 
 @lru_cache(maxsize=8)
 def scorer(generator: str, parameters: str):
-    """The generator's data set object, whose `score_answer(answer, entry)` judges; `parameters` is JSON. Called in grading workers."""
+    """For grading workers: the data set whose `score_answer(answer, entry)` judges; `parameters` is JSON."""
     return _create(generator, json.loads(parameters))
 
 
 def read_entry(text: str) -> dict:
-    """The generator's entry from `Problem.metadata["entry"]`, a Python literal: JSON would turn tuples and integer keys into what scorers reject."""
+    """The generator's entry from `Problem.metadata["entry"]`, a Python literal: JSON has neither tuples nor integer keys."""
     return ast.literal_eval(text)
 
 
@@ -81,7 +84,7 @@ def _generate(recipe: dict) -> list[dict]:
 
 
 def _literal(entry: dict) -> str:
-    """`entry` as text that `read_entry` understands. Two generators keep objects in it that their scorers do not need: JSON flattens those."""
+    """`entry` as text for `read_entry`. Two generators keep objects in it that their scorers do not need: JSON flattens those."""
     try:
         if ast.literal_eval(repr(entry)) == entry:
             return repr(entry)
@@ -101,7 +104,8 @@ def _generate_in_child(recipe: dict) -> list[dict]:
         check=False,
     )
     if child.returncode:
-        raise RuntimeError(f"generating {recipe} failed:\n{child.stderr}")
+        reason = (child.stderr.strip() or f"killed by signal {-child.returncode}").splitlines()[-1]
+        raise InputError(f"reasoning-gym failed to generate {recipe} ({reason}); change its parameters")
     reply = json.loads(child.stdout)
     if "error" in reply:
         raise InputError(reply["error"])

@@ -1,7 +1,8 @@
 """What a data set is to everybody else: `Problem`, `Task`, and `load_task`, which finds the file that makes one.
 
-A task family is one module with a function `load(**parameters) -> Task`. Adding one changes no other file: `load_task("asdiv")` imports
-`reasoning.data.asdiv`, `load_task("my_package.my_task")` imports your own module from anywhere on the path.
+A task family is one module with a function `load(**parameters) -> Task`. Adding one changes no other file:
+`load_task("asdiv")` imports `reasoning.data.asdiv`, `load_task("my_package.my_task")` imports your own module from
+anywhere on the path.
 """
 
 import importlib
@@ -50,18 +51,20 @@ class Task:
         repeated = [key for key, count in Counter(problem.id for problem in self.problems).items() if count > 1]
         if repeated:
             raise InputError(
-                f"task {self.name}: duplicate problem id {repeated[0]!r} ({len(repeated)} ids occur more than once); make ids unique"
+                f"task {self.name}: duplicate problem id {repeated[0]!r} ({len(repeated)} such ids); make ids unique"
             )
         odd = next((problem.id for problem in self.problems if problem.score != self.score), None)
         if odd is not None:
-            raise InputError(f"task {self.name}: problem {odd!r} is not scored by {self.score!r}; make one task per kind of score")
+            raise InputError(
+                f"task {self.name}: problem {odd!r} is not scored by {self.score!r}; make one task per kind of score"
+            )
 
     def __len__(self) -> int:
         return len(self.problems)
 
 
 def draw(problems: Sequence[Problem], size: int | None, seed: int = 0) -> tuple[Problem, ...]:
-    """`size` of the problems, drawn at random with `seed` and left in order; None = all. Raises InputError when there are fewer."""
+    """`size` of the problems, drawn with `seed` and left in order; None = all. Raises InputError when there are fewer."""
     if size is None:
         return tuple(problems)
     if not 1 <= size <= len(problems):
@@ -79,8 +82,9 @@ def available() -> list[str]:
 def load_task(family: str, /, **parameters) -> Task:
     """Import the module `family` and call its `load(**parameters)`.
 
-    `family` is a module of `reasoning.data`, or the dotted name of a module of your own. Parameters are those of that module's `load`.
-    Raises InputError for an unknown family or parameter, and whatever the loader finds wrong with the data.
+    `family` is a module of `reasoning.data`, or the dotted name of a module of your own. Parameters are those of that
+    module's `load`. Raises InputError for an unknown family or parameter, and whatever the loader finds wrong with the
+    data.
     """
     module_name = family if "." in family else f"reasoning.data.{family}"
     try:

@@ -6,6 +6,7 @@ lines beyond what `generations.jsonl` holds are dropped, and the event file is w
 Events are protos written by hand: `tensorboard.summary.Writer` knows scalars only, and everything else needs TensorFlow.
 """
 
+import contextlib
 import math
 import socket
 import time
@@ -37,7 +38,7 @@ class Events:
             for old in directory.glob("events.out.tfevents.*"):
                 old.unlink()
             path = directory / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("wb")
         self._writer = RecordWriter(self._file)
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
@@ -73,7 +74,8 @@ class Events:
 
     def close(self) -> None:
         """Ends the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk, which was reported when the event was written
+            self._file.close()
 
     def _summary(self, value: Summary.Value, step: int, seconds: float) -> None:
         self._write(Event(wall_time=seconds, step=step, summary=Summary(value=[value])))
@@ -81,6 +83,7 @@ class Events:
     def _write(self, event: Event) -> None:
         with readable_errors(self.directory):
             self._writer.write(event.SerializeToString())
+            self._writer.flush()  # a viewer looks while the run goes on
 
 
 class Board:

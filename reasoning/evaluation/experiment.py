@@ -4,7 +4,8 @@
     <label>/        samples of one method, see `reasoning.evaluation.run`
     report/         table and picture of all methods, see `reasoning.evaluation.report`
 
-The configuration is plain data: `model`, `dtype`, `max_slots`, `task` (name and parameters), and `methods`, {label: name and arguments}.
+The configuration is plain data: `model`, `dtype`, `max_slots`, `seed`, `task` (family and its parameters), and `methods`
+({label: method and its arguments}); configs/common.py says what each means.
 """
 
 import functools
@@ -26,7 +27,7 @@ KEYS = {"model", "dtype", "max_slots", "seed", "task", "methods"}
 def evaluate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, engine: Any = None) -> None:
     """Runs every method of `config` that `workdir` does not hold complete.
 
-    Everything cheap is checked first: configuration, task, methods, the directory. The model is loaded only if a sample is missing.
+    Everything cheap is checked first: configuration, methods, task, directory. The model is loaded only if a sample is missing.
 
     Args:
       config: see the module; resolved, JSON-able.
@@ -67,7 +68,9 @@ def check(config: Mapping[str, Any]) -> None:
             raise InputError(f"the config's {key} needs the field {wanted!r}; see configs/common.py")
     for label in config["methods"]:
         if label in {"report", ""} or "/" in label or label.startswith("."):
-            raise InputError(f"{label!r} cannot name a method, since its results go into a directory of that name; choose another label")
+            raise InputError(
+                f"{label!r} cannot name a method, since its results go into a directory of that name; choose another label"
+            )
 
 
 def build_methods(config: Mapping[str, Any]) -> dict[str, Method]:

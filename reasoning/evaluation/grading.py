@@ -1,17 +1,20 @@
-"""Is this answer right? Grading in a pool of worker processes that a model's answer can neither hang, kill nor make execute anything.
+"""Is this answer right? Grading in a pool of worker processes that a model's answer can neither hang, kill nor make
+execute anything.
 
     with Grader() as grader:
-        grader.grade(problem, "… so the sum is 42.\nAnswer: 42")        # → Grade(correct=True, score=1.0, extracted="42", status="graded")
+        grader.grade(problem, "so the sum is 42. Answer: 42")  # Grade(correct=True, score=1.0, extracted="42", status="graded")
 
-What is graded is what `reasoning.text.answers.extract` finds: the last \\boxed{}, else after "Final Answer:", else after "Answer:". How, by `problem.score`:
+What is graded is what `reasoning.text.answers.extract` finds: the last \\boxed{}, else after "Final Answer:", else
+after "Answer:". How, by `problem.score`:
 
     math            equal after normalising, equal integers, or symbolically equal by math-verify
     exact           equal after normalising
     choice          the same letter ("B", "(B)", "B. Paris")
     reasoning_gym   the generator's own scorer; correct means full score
 
-Workers are started on demand with `subprocess` (no fork of a process that has JAX threads, no import of the caller's main module) and are kept: importing
-sympy costs 0.5 s, reasoning-gym 2 s, an answer about a millisecond. Plain integers, exact and choice answers need no worker at all.
+Workers are started on demand with `subprocess` (no fork of a process that has JAX threads, no import of the caller's
+main module) and are kept: importing sympy costs 0.5 s, reasoning-gym 2 s, an answer about a millisecond. Plain
+integers, exact and choice answers need no worker at all.
 """
 
 import json
@@ -31,9 +34,10 @@ from reasoning.errors import InputError
 from reasoning.text.answers import extract, normalise
 
 PREPARE_SECONDS = 120.0  # a first import on a cold disk
-MAX_ANSWER_CHARS = 20_000  # the longest reference answer of any known task is a tenth of it
+MAX_ANSWER_CHARS = 20_000  # no reference answer that we know comes near
 INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
-LETTER = re.compile(r"\W*([A-Za-z])(?![A-Za-z0-9])")
+# A letter alone or before punctuation, so that "A marsh" chooses nothing; words that announce it may stand before.
+LETTER = re.compile(r"\W*(?:(?:the|correct|best|answer|option|choice|is)\W+)*([A-Z])(?=\W*$|[.):,*}])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Grade:
 class Grader:
     """A pool of grading processes. Thread-safe; use as a context manager, or call `close`.
 
-    workers: processes at most. seconds: wall time an answer may take. memory_bytes: address space it may take beyond the libraries'.
+    workers: processes at most. seconds: wall time an answer may take. memory_bytes: address space it may take beyond
+    the libraries'.
     """
 
     def __init__(self, workers: int = 2, seconds: float = 5.0, memory_bytes: int = 1 << 30):
@@ -76,11 +81,15 @@ class Grader:
             self._open -= 1
 
     def submit(self, problem: Problem, text: str) -> Future:
-        """Grade a whole response in the background → Future[Grade]. Its result raises InputError when a library of the scorer is missing."""
+        """Grade a whole response in the background → Future[Grade]. Its result raises InputError when a library of the
+        scorer is missing.
+        """
         return self._submit(problem, extract(text))
 
     def submit_answer(self, problem: Problem, answer: str | None) -> Future:
-        """As `submit`, for an answer that is extracted already, such as the winner of a vote; None is an abstention and wrong."""
+        """As `submit`, for an answer that is extracted already, such as the winner of a vote; None is an abstention and
+        wrong.
+        """
         return self._submit(problem, answer)
 
     def grade(self, problem: Problem, text: str) -> Grade:
@@ -137,7 +146,7 @@ def _whole(correct: bool, answer: str) -> Grade:
 
 
 def _letter(text: str) -> str | None:
-    match = LETTER.match(text)
+    match = LETTER.match(normalise(text) or "")
     return match.group(1).upper() if match else None
 
 

@@ -1,10 +1,12 @@
-"""The process in which answers are compared: `python -m reasoning.evaluation.grading_worker`, started by `reasoning.evaluation.grading`.
+"""The process in which answers are compared: `python -m reasoning.evaluation.grading_worker`, started by
+`reasoning.evaluation.grading`.
 
-One request a line on standard input, one reply a line on standard output, both JSON (a reply is never unpickled, so a worker cannot harm its parent):
+One request a line on standard input, one reply a line on standard output, both JSON (a reply is never unpickled, so a
+worker cannot harm its parent):
 
-    {"prepare": {"kind": "math"}}                                                        → {"ready": true}
-    {"answer": "0.5", "reference": "\\\\frac{1}{2}", "seconds": 5, "memory_bytes": 1073741824} → {"score": 1.0}
-    anything that the answer provokes                                                    → {"status": "memory"} or {"status": "error", …}
+    {"prepare": {"kind": "math"}}                                                        → {"ready": true} {"answer":
+    "0.5", "reference": "\\\\frac{1}{2}", "seconds": 5, "memory_bytes": 1073741824} → {"score": 1.0} anything that the
+    answer provokes                                                    → {"status": "memory"} or {"status": "error", …}
 
 Ends at end of file, so it does not outlive its parent.
 """
@@ -47,8 +49,8 @@ def main() -> None:
 
 def _private_pipes():
     """The protocol's streams, moved away from descriptors 0 and 1, so that a scorer that prints cannot garble it."""
-    requests = open(os.dup(0), encoding="utf-8")  # noqa: SIM115 (lives as long as the process)
-    replies = open(os.dup(1), "w", encoding="utf-8")  # noqa: SIM115
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -72,7 +74,9 @@ def _judge(kind: str, **parameters):
 
 
 def _math_judge():
-    """Symbolic equality by math-verify (https://github.com/huggingface/Math-Verify); the reference is the gold side, for it is not symmetric."""
+    """Symbolic equality by math-verify (https://github.com/huggingface/Math-Verify); the reference is the gold side,
+    for it is not symmetric.
+    """
     try:
         from math_verify import parse, verify
     except ImportError as error:

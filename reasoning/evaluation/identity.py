@@ -37,11 +37,11 @@ def open_identity(workdir: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seal(workdir: Path, identity: dict[str, Any], plan: Mapping[str, Any], model: Mapping[str, str]) -> None:
-    """Writes `config.json` before the first sample of this start. Raises InputError when the weights are not those of the first start."""
+    """Writes `config.json` before the first sample of this start. Raises InputError if the weights are not those of the first."""
     stored = identity.setdefault("model", dict(model))
     if stored != model:
         raise InputError(
-            f"{workdir} was begun with weights from {stored['source']}, now they are from {model['source']}; choose another --workdir"
+            f"{workdir} was begun with weights from {stored['source']}, now from {model['source']}; use another --workdir"
         )
     identity["plan"] = dict(plan)
     commit = git_commit()

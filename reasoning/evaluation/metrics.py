@@ -1,11 +1,13 @@
-"""What n samples of one problem say about k of them: accuracy, pass@k and maj@k, each an expectation over all subsets of size k, in closed form.
+"""What n samples of one problem say about k of them: accuracy, pass@k and maj@k, each an expectation over all subsets
+of size k, in closed form.
 
-Sources: pass@k, Chen et al. 2021, arXiv 2107.03374, section 2.1; majority voting (self-consistency), Wang et al. 2022, arXiv 2203.11171.
+Sources: pass@k, Chen et al. 2021, arXiv 2107.03374, section 2.1; majority voting (self-consistency), Wang et al. 2022,
+arXiv 2203.11171.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +21,9 @@ class Samples:
     """The n graded samples of one problem."""
 
     id: str
-    answers: tuple[str | None, ...]  # in canonical spelling, so that equal answers are equal strings; None = nothing could be read
+    answers: tuple[
+        str | None, ...
+    ]  # in canonical spelling, so that equal answers are equal strings; None = nothing could be read
     correct: tuple[bool, ...]
 
     def __post_init__(self):
@@ -52,11 +56,13 @@ def pass_at_k(samples: Samples, k: int) -> float:
 
 
 def maj_at_k(samples: Samples, k: int) -> float:
-    """Probability that the majority of k of the n samples is right, ties broken uniformly at random. Raises InputError if k > n.
+    """Probability that the majority of k of the n samples is right, ties broken uniformly at random.
 
-    A sample without an answer abstains; if all k abstain the vote is wrong. When every answer can be read, maj@2 equals maj@1 equals accuracy: two samples
-    either agree, and the winner is both of them, or tie, and the winner is either with probability 1/2; so the winner is always one of the two drawn
-    uniformly, which is one sample drawn uniformly. (Voting pays from k = 3 on. With abstentions maj@2 is larger: an abstainer gives way.)
+    A sample without an answer abstains; if all k abstain the vote is wrong. When every answer can be read, maj@2 equals
+    maj@1 equals accuracy: two samples either agree, and the winner is both of them, or tie, and the winner is either
+    with probability 1/2; so the winner is always one of the two drawn uniformly, which is one sample drawn uniformly.
+    (Voting pays from k = 3 on. With abstentions maj@2 is larger: an abstainer gives way.)
+    Raises InputError if k > n.
     """
     n = _check(samples, k)
     votes, right = Counter(), Counter()
@@ -64,17 +70,19 @@ def maj_at_k(samples: Samples, k: int) -> float:
         if answer is not None:
             votes[answer] += 1
             right[answer] += correct
-    # One spelling may be graded both ways where a scorer looks at more than the canonical form; its class then counts as partly right.
+    # One spelling may be graded both ways where a scorer looks at more than the canonical form; its class then counts
+    # as partly right.
     classes = sorted((count, right[answer] / count) for answer, count in votes.items())
     return _majority(tuple(classes), n, k)
 
 
 @lru_cache(maxsize=65536)
 def _majority(classes: tuple[tuple[int, float], ...], n: int, k: int) -> float:
-    """Expected share right of the winner over subsets of size k; `classes` = (votes, share right) of each answer among n samples.
+    """Expected share right of the winner over subsets of size k; `classes` = (votes, share right) of each answer.
 
-    The counts of a random subset are independent Binomial(m, k/n), given that they sum to k. So P(class wins with x votes, tied with t others) is a
-    coefficient of a product of generating functions in z (votes) and a tie counter, over P(sum = k): no enumeration, no overflow.
+    The counts of a random subset are independent Binomial(m, k/n), given that they sum to k. So P(class wins with x
+    votes, tied with t others) is a coefficient of a product of generating functions in z (votes) and a tie counter,
+    over P(sum = k): no enumeration, no overflow.
     """
     sizes = [size for size, _ in classes]
     chance = k / n
@@ -115,7 +123,7 @@ def _binomial(n: int, chance: float, top: int) -> np.ndarray:
 
 
 def sampling_variance(samples: Samples, metric: Metric, k: int) -> float | None:
-    """Variance of the problem's value that comes from having drawn n samples and not infinitely many: jackknife over samples.
+    """Variance of a problem's value that comes from having drawn n samples and not infinitely many, by the jackknife.
 
     None where n samples cannot tell (n = 1, or n = k: leaving one out leaves too few).
     """
@@ -133,5 +141,7 @@ def sampling_variance(samples: Samples, metric: Metric, k: int) -> float | None:
 def _check(samples: Samples, k: int) -> int:
     n = len(samples.correct)
     if not 1 <= k <= n:
-        raise InputError(f"problem {samples.id} has {n} samples, so k must be between 1 and {n}, not {k}; draw more samples or lower k")
+        raise InputError(
+            f"problem {samples.id} has {n} samples, so k must be between 1 and {n}, not {k}; draw more samples or lower k"
+        )
     return n

@@ -1,64 +1,109 @@
 """Accuracy against compute, one line per method: the picture that the whole project is about.
 
 Colours are those of Okabe and Ito, told apart by colour-blind readers, and each method has a marker of its own; names
-stand beside the lines.
+stand beside the lines, wherever there is room.
 """
 
 import io
+import itertools
 from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from reasoning.evaluation.scores import Row
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*"
 INK, FAINT = "#333333", "#dddddd"
+STYLE = {"font.size": 11, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+# Where a label may stand, in points from its marker, best first: (x, y, alignment).
+PLACES = [
+    (8, 5, "left"),
+    (8, -14, "left"),
+    (-8, 5, "right"),
+    (-8, -14, "right"),
+    (8, 18, "left"),
+    (8, -27, "left"),
+    (-8, 18, "right"),
+]
 
 
 def draw(rows: Sequence[Row], title: str) -> bytes:
     """PNG of accuracy with 95 % intervals against FLOPs per problem (logarithmic, prompt prefilled once)."""
-    with matplotlib.rc_context({"font.size": 11, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), dpi=160, layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_xscale("log")
-        labels = list(dict.fromkeys(row.label for row in rows))
-        for index, label in enumerate(labels):
-            _line(axes, [row for row in rows if row.label == label], COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)])
+        canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+        axes.set_title(title, fontsize=9.5, loc="left", color="#666666", pad=12)
         _dress(axes, rows)
-        figure.suptitle(title, fontsize=9, x=0.01, ha="left", wrap=True)
+        methods = list(dict.fromkeys(row.label for row in rows))
+        styles = dict(zip(methods, zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False), strict=False))
+        for method in methods:
+            _line(axes, [row for row in rows if row.label == method], *styles[method])
+        canvas.draw()  # fixes the layout, so that labels can be measured
+        _write_labels(axes, rows, {method: colour for method, (colour, _) in styles.items()})
         out = io.BytesIO()
-        # Without the version of the library in the file, equal pictures are equal bytes.
-        FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
+        canvas.print_png(out, metadata={"Software": None})  # without the library's version equal pictures are equal bytes
     return out.getvalue()
 
 
 def _line(axes, rows: Sequence[Row], colour: str, marker: str) -> None:
     compute = [row.cost.flops for row in rows]
     value = [row.accuracy.value for row in rows]
-    below = [row.accuracy.value - row.accuracy.low for row in rows]
-    above = [row.accuracy.high - row.accuracy.value for row in rows]
-    axes.errorbar(compute, value, [below, above], color=colour, marker=marker, markersize=7, linewidth=2, elinewidth=1.2, capsize=3, alpha=0.95)
-    for row in rows if len(rows) > 1 else []:
-        axes.annotate(f"N = {row.samples}", (row.cost.flops, row.accuracy.value), (7, -13), textcoords="offset points", fontsize=8.5, color=colour)
-    last = rows[-1]
-    axes.annotate(
-        last.label, (last.cost.flops, last.accuracy.value), (9, 5), textcoords="offset points", color=colour, fontweight="bold", fontsize=12
+    # Wilson's interval leaves out its own estimate only by rounding.
+    below = [max(0.0, row.accuracy.value - row.accuracy.low) for row in rows]
+    above = [max(0.0, row.accuracy.high - row.accuracy.value) for row in rows]
+    axes.errorbar(compute, value, [below, above], color=colour, linewidth=0, elinewidth=1.4, capsize=3, alpha=0.55)
+    axes.plot(
+        compute, value, color=colour, marker=marker, markersize=7, linewidth=2, markeredgecolor="white", clip_on=False, zorder=3
     )
 
 
 def _dress(axes, rows: Sequence[Row]) -> None:
     compute = [row.cost.flops for row in rows]
-    axes.set_xlim(min(compute) / 1.5, max(compute) * 2.2)
-    top = max(row.accuracy.high for row in rows)
-    axes.set_ylim(0, min(1.02, top * 1.12))
-    axes.set_xlabel("FLOPs per problem (prompt prefilled once)")
-    axes.set_ylabel("accuracy, 95 % interval over problems")
+    axes.set_xscale("log")
+    axes.set_xlim(min(compute) / 1.6, max(compute) * 1.9)
+    axes.set_ylim(0, min(1.02, 1.15 * max(row.accuracy.high for row in rows)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(unit="FLOP", sep=" "))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("compute per problem, prompt prefilled once")
+    axes.set_ylabel("accuracy (95 % interval over problems)")
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#999999")
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color("#999999")
+
+
+def _write_labels(axes, rows: Sequence[Row], colours: dict[str, str]) -> None:
+    """The method's name at the end of its line and N at every point of a line, none over another or over a marker."""
+    taken = [_around(axes, row, 5) for row in rows]
+    last = {row.label: row for row in rows}
+    for row in last.values():
+        taken.append(_place(axes, row, row.label, PLACES, taken, color=colours[row.label], fontsize=12, fontweight="bold"))
+    for row in rows:
+        if last[row.label].samples > 1:
+            below = [*PLACES[1:], PLACES[0]]  # clear of a line that rises
+            taken.append(_place(axes, row, f"N = {row.samples}", below, taken, color=colours[row.label], fontsize=8.5))
+
+
+def _around(axes, row: Row, pixels: float) -> Bbox:
+    x, y = axes.transData.transform((row.cost.flops, row.accuracy.value))
+    return Bbox.from_extents(x - pixels, y - pixels, x + pixels, y + pixels)
+
+
+def _place(axes, row: Row, text: str, places: Sequence[tuple], taken: Sequence[Bbox], **style) -> Bbox:
+    """Writes `text` at the first of `places` where it hits nothing, at the first of all if there is none; the box it takes."""
+    note = axes.annotate(text, (row.cost.flops, row.accuracy.value), (0, 0), textcoords="offset points", **style)
+    inside = axes.get_window_extent()
+    for x, y, side in [*places, places[0]]:
+        note.set_position((x, y))
+        note.set_horizontalalignment(side)
+        box = note.get_window_extent()
+        if inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and not any(map(box.overlaps, taken)):
+            break
+    return box

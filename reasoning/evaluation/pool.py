@@ -52,11 +52,16 @@ class Pool:
         unique_ids(problem.id for problem in problems)
         self.path = directory / "generations.jsonl"
         self.wanted = [(problem.id, sample) for problem in problems for sample in range(n)]
-        self._lines, self._timings = Lines(self.path), Lines(directory / "timings.jsonl")
+        self._lines = Lines(self.path)
         self.records = {(line["problem"], line["sample"]): line for line in self._lines.records}
-        stranger = next(iter(self.records.keys() - set(self.wanted)), None)
+        wanted = set(self.wanted)
+        stranger = next((key for key in self.records if key not in wanted), None)
         if stranger is not None:
-            raise InputError(f"{self.path} holds sample {stranger[1]} of {stranger[0]!r}, not part of this run; use another --workdir")
+            self._lines.close()
+            raise InputError(
+                f"{self.path} holds sample {stranger[1]} of {stranger[0]!r}, not part of this run; use another --workdir"
+            )
+        self._timings = Lines(directory / "timings.jsonl")
 
     @property
     def missing(self) -> dict[str, list[int]]:

@@ -1,6 +1,8 @@
-"""How small a difference could this experiment have seen? Planning and honest reading of intervals; normal approximation throughout.
+"""How small a difference could this experiment have seen? Planning and honest reading of intervals; normal
+approximation throughout.
 
-Source: any text on sample size, e.g. Card et al. 2020, arXiv 2010.06595 ("With little power comes great responsibility").
+Source: any text on sample size, e.g. Card et al. 2020, arXiv 2010.06595 ("With little power comes great
+responsibility").
 """
 
 import math
@@ -12,12 +14,15 @@ POWER, ALPHA = 0.8, 0.05
 
 
 def minimum_detectable_effect(standard_error: float, power: float = POWER, alpha: float = ALPHA) -> float:
-    """The true difference that a two-sided test of level `alpha` finds with probability `power`, when the difference has this standard error."""
+    """The true difference that a two-sided test of level `alpha` finds with probability `power`, when the difference
+    has this standard error.
+    """
     return _multiple(power, alpha) * standard_error
 
 
 def problems_needed(effect: float, deviation: float, power: float = POWER, alpha: float = ALPHA) -> int:
-    """How many problems it takes to see `effect`; `deviation` is the standard deviation over problems of the per-problem (paired) difference.
+    """How many problems it takes to see `effect`; `deviation` is the standard deviation over problems of the
+    per-problem (paired) difference.
 
     Raises InputError for an effect of zero, which no number of problems can show.
     """

@@ -49,7 +49,7 @@ class Progress:
         self.bar.update()
 
     def scalars(self) -> dict[str, float]:
-        """The metrics of `reasoning.evaluation.board.SCALARS`; short samples finish first, so early values are not yet the final ones."""
+        """The metrics of `reasoning.evaluation.board.SCALARS`. Short samples finish first, so early values lean their way."""
         so_far = estimate([sum(grades) / len(grades) for grades in self.correct.values()], resamples=RESAMPLES)
         return {
             "accuracy": so_far.value,

@@ -1,9 +1,9 @@
 """All methods of a run directory side by side: what accuracy each buys, at what cost, and which differences are real.
 
-    report/table.md          both tables, as printed
-    report/table.csv         a line per method and N; comparisons.csv a line per pair; all digits
-    report/accuracy.png      accuracy against compute
-    <label>/scores.json      the numbers of one method
+report/table.md          both tables, as printed
+report/table.csv         a line per method and N; comparisons.csv a line per pair; all digits
+report/accuracy.png      accuracy against compute
+<label>/scores.json      the numbers of one method
 """
 
 import dataclasses
@@ -52,7 +52,9 @@ def report(workdir: Path) -> Report:
     try:
         identity = json.loads((workdir / "config.json").read_bytes())
     except OSError as error:
-        raise InputError(f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py") from error
+        raise InputError(
+            f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py"
+        ) from error
     config, found = identity["config"], []
     problems = [problem.id for problem in build_task(config).problems]
     for label, method in build_methods(config).items():
@@ -80,7 +82,9 @@ def finished(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[Record]
     there = {(one["problem"], one["sample"]): one for one in read_lines(directory / "generations.jsonl")[0]}
     missing = sum(key not in there for key in wanted)
     if missing:
-        raise InputError(f"{directory} lacks {missing} of {len(wanted)} samples; run scripts/evaluate.py on it again to finish them")
+        raise InputError(
+            f"{directory} lacks {missing} of {len(wanted)} samples; run scripts/evaluate.py on it again to finish them"
+        )
     return [there[key] for key in wanted]
 
 

@@ -8,9 +8,9 @@ That the *samples* are the same is the engine's doing: a sample depends on run s
 what runs beside it, so a resumed run asks for the missing numbers and nothing else.
 """
 
-import collections
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def run(
 def _draw(method, problems, pool, directory, engine, grader, progress) -> None:
     by_id = {problem.id: problem for problem in problems}
     every = max(1, len(pool.wanted) // LOGS)
-    waiting = collections.deque()  # graded in other processes while the engine goes on
+    waiting: list[tuple[Response, Future]] = []  # graded in other processes while the engine goes on
     with contextlib.ExitStack() as stack:
         stack.enter_context(progress.bar)
         board = stack.enter_context(Board(directory, pool.records.values()))
@@ -68,9 +68,9 @@ def _draw(method, problems, pool, directory, engine, grader, progress) -> None:
 
         for response in stack.enter_context(contextlib.closing(method.generate(engine, problems, pool.missing))):
             waiting.append((response, grader.submit_answer(by_id[response.id], method.answer(response))))
-            while waiting and waiting[0][1].done():
-                response, grade = waiting.popleft()
-                keep(response, grade.result())
+            for done in [pair for pair in waiting if pair[1].done()]:
+                waiting.remove(done)
+                keep(done[0], done[1].result())
         for response, grade in waiting:
             keep(response, grade.result())
         pool.note(progress.session())

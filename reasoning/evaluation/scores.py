@@ -131,7 +131,11 @@ def summary(rows: Sequence[Row], records: Sequence[Record]) -> dict[str, Any]:
         "problems": len(table),
         "samples_per_problem": pool,
         "rows": [
-            {"samples": row.samples, "accuracy": dataclasses.asdict(row.accuracy), "cost_per_problem": plain(dataclasses.asdict(row.cost))}
+            {
+                "samples": row.samples,
+                "accuracy": dataclasses.asdict(row.accuracy),
+                "cost_per_problem": plain(dataclasses.asdict(row.cost)),
+            }
             for row in rows
         ],
         "pass_at_k": {str(k): dataclasses.asdict(stats.pass_at_k(table, k)) for k in powers},

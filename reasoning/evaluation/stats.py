@@ -1,12 +1,15 @@
-"""Results with their uncertainty: intervals over problems, sampling noise apart, paired comparison of two runs, minimum detectable effect.
+"""Results with their uncertainty: intervals over problems, sampling noise apart, paired comparison of two runs, minimum
+detectable effect.
 
-The unit that is resampled is the **problem**, with its value computed once from all its samples. Resampling the samples inside a problem would repeat some
-and so bias pass@k and maj@k, which are expectations over distinct samples. An interval over problems holds both sources of chance, problems and samples;
-`noise` is the part that more samples of the same problems would remove.
+The unit that is resampled is the **problem**, with its value computed once from all its samples. Resampling the samples
+inside a problem would repeat some and so bias pass@k and maj@k, which are expectations over distinct samples. An
+interval over problems holds both sources of chance, problems and samples; `noise` is the part that more samples of the
+same problems would remove.
 
-Intervals are 95 %: the percentile bootstrap, widened for small numbers of problems (Hesterberg 2015, arXiv 1411.5279, "expanded percentile"), and closed
-forms where so few problems differ from the rest that a bootstrap cannot see them (0 of 100 right would give an interval of width zero): Wilson's for one
-run, Bonett and Price's 2012 for a paired difference. tests/test_stats_coverage.py measures the coverage.
+Intervals are 95 %: the percentile bootstrap, widened for small numbers of problems (Hesterberg 2015, arXiv 1411.5279,
+"expanded percentile"), and closed forms where so few problems differ from the rest that a bootstrap cannot see them (0
+of 100 right would give an interval of width zero): Wilson's for one run, Bonett and Price's 2012 for a paired
+difference. tests/test_stats_coverage.py measures the coverage.
 
 `P` problems · `R` resamples
 """
@@ -38,8 +41,8 @@ class Estimate:
     low: float  # 95 % interval over problems
     high: float
     n: int  # problems
-    mde: float  # smallest true difference to another run on as many problems, unpaired, that a test finds with probability 0.8
-    noise: float | None  # standard error from drawing finitely many samples of these problems; None where it cannot be told (one sample)
+    mde: float  # smallest true difference to another run on as many problems, unpaired, found with probability 0.8
+    noise: float | None  # standard error from the finite number of samples of these problems; None where one sample hides it
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,30 @@ def measure(table: Sequence[Samples], metric: Metric, k: int = 1, seed: int = 0)
     return estimate([metric(samples, k) for samples in table], noise=_noise(table, metric, k), seed=seed)
 
 
-def compare(a: Sequence[Samples], b: Sequence[Samples], metric: Metric = metrics.accuracy, k: int = 1, k_b: int | None = None, seed: int = 0) -> Comparison:
-    """Run `a` at k against run `b` at `k_b` (default: k), paired by problem id. Raises InputError when they did not answer the same problems."""
+def compare(
+    a: Sequence[Samples],
+    b: Sequence[Samples],
+    metric: Metric = metrics.accuracy,
+    k: int = 1,
+    k_b: int | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Run `a` at k against run `b` at `k_b` (default: k), paired by problem id.
+
+    Raises InputError when they did not answer the same problems.
+    """
     ours, theirs = _by_id(a), _by_id(b)
     if ours.keys() != theirs.keys():
         only = sorted(ours.keys() ^ theirs.keys())
-        raise InputError(f"the two runs answered different problems ({len(only)} are in one only, e.g. {only[0]!r}); compare runs of one task")
+        raise InputError(
+            f"the two runs answered different problems ({len(only)} are in one only, e.g. {only[0]!r}); compare runs of one task"
+        )
     k_b = k if k_b is None else k_b
     values = [metric(ours[key], k) - metric(theirs[key], k_b) for key in ours]
     if a is b:  # maj@8 against maj@1 of one run: the same samples, so their noise is not independent
-        return difference(values, noise=_noise(a, lambda samples, _: metric(samples, k) - metric(samples, k_b), max(k, k_b)), seed=seed)
+        return difference(
+            values, noise=_noise(a, lambda samples, _: metric(samples, k) - metric(samples, k_b), max(k, k_b)), seed=seed
+        )
     noises = _noise(a, metric, k), _noise(b, metric, k_b)
     return difference(values, noise=None if None in noises else math.hypot(*noises), seed=seed)
 
@@ -109,7 +126,7 @@ def estimate(values, noise: float | None = None, seed: int = 0, resamples: int =
 
 
 def difference(values, noise: float | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
-    """From one difference in [−1, 1] per problem, float[P]. Deterministic in `seed`. Raises InputError when there is none."""
+    """From one difference in [−1, 1] per problem, float[P]. Deterministic in `seed`. Raises InputError when empty."""
     values = _vector(values)
     mean, count = float(values.mean()), len(values)
     if _dissenters(values) < SCARCE:
@@ -120,11 +137,19 @@ def difference(values, noise: float | None = None, seed: int = 0, resamples: int
     else:
         low, high = bootstrap_interval(values, seed, resamples)
         error = values.std(ddof=1) / math.sqrt(count)
-    return Comparison(mean, float(low), float(high), count, minimum_detectable_effect(float(error)), noise, sign_flip_p_value(values, seed, resamples))
+    return Comparison(
+        mean,
+        float(low),
+        float(high),
+        count,
+        minimum_detectable_effect(float(error)),
+        noise,
+        sign_flip_p_value(values, seed, resamples),
+    )
 
 
 def bootstrap_interval(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """95 % interval of the mean of float[P], P ≥ 2: percentiles of the means of R resamples of problems, set a little wider than 2.5 % and 97.5 %."""
+    """95 % interval of the mean of float[P], P ≥ 2: percentiles of R resampled means, a little wider than 2.5 and 97.5."""
     count = len(values)
     freedom = count - 1
     student = Z + (Z**3 + Z) / (4 * freedom)  # first Cornish–Fisher term of Student's quantile
@@ -134,7 +159,7 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0, resamples: int = RESAM
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share of `count`: never of width zero, never outside [0, 1]. Cautious for values between 0 and 1."""
+    """Wilson's 95 % score interval of a share of `count`: never of width zero; cautious if the values are not all 0 or 1."""
     scale = 1 + Z**2 / count
     centre = (share + Z**2 / (2 * count)) / scale
     half = Z / scale * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
@@ -142,7 +167,10 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
 
 def sign_flip_p_value(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> float:
-    """Two-sided p-value of "the differences float[P] are as often up as down": exact for up to 12 non-zero ones, else by R random sign flips."""
+    """Two-sided p-value of "the differences float[P] are as often up as down".
+
+    Exact for up to 12 non-zero differences, else by R random sign flips.
+    """
     values = values[values != 0]
     if not len(values):
         return 1.0
@@ -185,12 +213,14 @@ def _by_id(table: Sequence[Samples]) -> dict[str, Samples]:
         raise InputError(NOTHING)
     keyed = {samples.id: samples for samples in table}
     if len(keyed) != len(table):
-        raise InputError(f"{len(table) - len(keyed)} problem ids occur more than once in the run; give each problem its samples in one row")
+        raise InputError(
+            f"{len(table) - len(keyed)} problem ids occur more than once in the run; give each problem its samples in one row"
+        )
     return keyed
 
 
 def _vector(values) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    values = np.round(np.asarray(values, dtype=float), 12)  # values that are equal but for rounding must compare equal
     if not len(values):
         raise InputError(NOTHING)
     return values

@@ -11,10 +11,10 @@ from reasoning.evaluation.stats import Comparison
 HEADER = ("method", "N", "accuracy", "95 % interval", "MDE", "tokens", "GFLOPs", "GFLOPs uncached", "seconds")
 VERSUS_HEADER = ("comparison", "difference", "95 % interval", "MDE", "p", "compute", "verdict")
 NOTES = (
-    "Means per problem. tokens: through the model after the prompt. GFLOPs: analytic, the prompt prefilled once for all N; uncached: once for each. "
-    "seconds: of this machine, without compiling.",
-    "MDE: the smallest true difference that would be found with probability 0.8; above to another run, unpaired, below by this paired comparison. "
-    "p: paired sign-flip test.",
+    "Means per problem. tokens: through the model after the prompt. GFLOPs: analytic, the prompt prefilled once for all N;\n"
+    "uncached: once for each. seconds: of this machine, without compiling.",
+    "MDE: the smallest true difference that would be found with probability 0.8; above to another run, unpaired, below by\n"
+    "this paired comparison. p: paired sign-flip test.",
 )
 ROW_FIELDS = (
     "method", "samples", "problems", "accuracy", "low", "high", "mde", "noise",
@@ -78,35 +78,30 @@ def aligned(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[column]) for line in (header, *lines)) for column in range(len(header))]
 
     def one(line: Sequence[str]) -> str:
-        first, *rest = (cell.ljust(width) if not index else cell.rjust(width) for index, (cell, width) in enumerate(zip(line, widths, strict=True)))
-        return "  ".join([first, *rest]).rstrip()
+        rest = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        return "  ".join([line[0].ljust(widths[0]), *rest]).rstrip()
 
     return "\n".join([one(header), "  ".join("─" * width for width in widths), *map(one, lines)])
 
 
 def rows_csv(rows: Sequence[Row]) -> str:
     """One line per row, all digits, the columns of `ROW_FIELDS`."""
-    return comma_separated(
-        ROW_FIELDS,
-        [
-            [
-                row.label, row.samples, row.accuracy.n, row.accuracy.value, row.accuracy.low, row.accuracy.high, row.accuracy.mde, row.accuracy.noise,
-                row.cost.prompt, row.cost.tokens, row.cost.scorer, row.cost.flops, row.cost.flops_uncached, row.cost.seconds,
-            ]
-            for row in rows
-        ],
-    )  # fmt: skip
+    lines = []
+    for row in rows:
+        found, paid = row.accuracy, row.cost
+        quality = [found.n, found.value, found.low, found.high, found.mde, found.noise]
+        price = [paid.prompt, paid.tokens, paid.scorer, paid.flops, paid.flops_uncached, paid.seconds]
+        lines.append([row.label, row.samples, *quality, *price])
+    return comma_separated(ROW_FIELDS, lines)
 
 
 def versus_csv(versus: Sequence[Versus]) -> str:
     """One line per comparison, all digits, the columns of `VERSUS_FIELDS`."""
-    return comma_separated(
-        VERSUS_FIELDS,
-        [
-            [a.label, a.samples, b.label, b.samples, one.n, one.difference, one.low, one.high, one.mde, one.p_value, a.cost.flops / b.cost.flops]
-            for a, b, one in versus
-        ],
-    )
+    lines = []
+    for a, b, one in versus:
+        numbers = [one.n, one.difference, one.low, one.high, one.mde, one.p_value, a.cost.flops / b.cost.flops]
+        lines.append([a.label, a.samples, b.label, b.samples, *numbers])
+    return comma_separated(VERSUS_FIELDS, lines)
 
 
 def comma_separated(header: Sequence[str], lines: Sequence[Sequence]) -> str:

@@ -81,7 +81,9 @@ class Method:
         object.__setattr__(self, "stop", tuple(self.stop))
         object.__setattr__(self, "knobs", MappingProxyType(dict(self.knobs)))
 
-    def requests(self, problems: Iterable[Mapping[str, Any]], samples: Mapping[str, Sequence[int]] | None = None) -> list[Request]:
+    def requests(
+        self, problems: Iterable[Mapping[str, Any]], samples: Mapping[str, Sequence[int]] | None = None
+    ) -> list[Request]:
         """One request a problem.
 
         Args:
@@ -105,7 +107,7 @@ class Method:
         ]
 
     def generate(self, engine, problems, samples: Mapping[str, Sequence[int]] | None = None) -> Iterator[Response]:
-        """The engine's responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it."""
+        """Responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it."""
         requests = self.requests(problems, samples)
         named = zip(("thinking_start", "thinking_end"), self.delimiters, strict=True)
         phases = {knob: engine.pattern(text) for knob, text in named if text}
@@ -160,13 +162,17 @@ def method(name: str, **arguments: Any) -> Method:
     Raises InputError, naming what there is to choose from.
     """
     if "." not in name and name not in names():
-        raise InputError(f"unknown method {name!r}; choose one of {', '.join(names())}, or the dotted name of a module with a make()")
+        raise InputError(
+            f"unknown method {name!r}; choose one of {', '.join(names())}, or the dotted name of a module with a make()"
+        )
     try:
         make = importlib.import_module(name if "." in name else f"reasoning.methods.{name}").make
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
             raise  # the module is there, one of its own imports is not
-        raise InputError(f"there is no module {name!r}; choose one of {', '.join(names())}, or correct the dotted name") from error
+        raise InputError(
+            f"there is no module {name!r}; choose one of {', '.join(names())}, or correct the dotted name"
+        ) from error
     valid = inspect.signature(make).parameters
     for argument in arguments:
         if argument not in valid:

@@ -28,7 +28,7 @@ def make(
     """Direct answering.
 
     Args:
-      instruction, examples, system: of `reasoning.methods.prompts.FewShot`; the examples' answers should be as short as the wanted one.
+      instruction, examples, system: of `reasoning.methods.prompts.FewShot`; examples are answered as shortly as is wanted.
       n: samples per problem; more than one only narrows the estimate of the same accuracy.
       temperature: 0 is greedy.
       max_tokens: tokens per sample.

@@ -16,7 +16,7 @@ _DROPPED = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\[!,;:]|\\\$|\\(?:q?quad)(
 _FRACTION = re.compile(r"\\[dt]?frac\s?\{(\d+)\}\s?\{(\d+)\}")
 _LOOSE_SPACE = re.compile(r" (?![\w\s])|(?<![\w\s]) ")  # beside a sign, not between words
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_LAYERS = 8  # delimiters within delimiters that are looked through
+_LAYERS = 8  # delimiters within delimiters; a bound, so that time stays linear in the text
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?")
 
 
@@ -45,7 +45,7 @@ def normalise(answer: str | None) -> str | None:
 
 
 def _peeled(text: str) -> str:
-    """One layer less; a fixed point is normal."""
+    """`text` without its outermost delimiters; unchanged when it has its one spelling."""
     text = " ".join(text.replace("{,}", ",").replace("−", "-").replace("\\ ", " ").split())
     text = text.rstrip(".").strip()
     for left, right in _WRAPPERS:
@@ -78,10 +78,10 @@ def _last_boxed(text: str) -> str | None:
 
 def _last_line_after(marker: re.Pattern, text: str) -> str | None:
     """The first line with content after the last marker that has one, without markdown emphasis."""
-    ends = [found.end() for found in marker.finditer(text)]
-    starts = [found.start() for found in marker.finditer(text)] + [len(text)]
-    for begin, stop in zip(reversed(ends), reversed(starts[1:]), strict=True):
-        after = text[begin:stop].lstrip("* \t\r\n")
+    stop = len(text)
+    for found in reversed(list(marker.finditer(text))):
+        after = text[found.end() : stop].lstrip("* \t\r\n")
+        stop = found.start()
         line = after.splitlines()[0].strip("* \t") if after else ""
         if line:
             return line

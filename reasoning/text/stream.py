@@ -28,6 +28,4 @@ class Detokenizer:
 
     def flush(self) -> str:
         """What is left at the end of the stream: U+FFFD for an unfinished character, else "". The stream may start anew."""
-        rest = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return rest
+        return self._decoder.decode(b"", final=True)

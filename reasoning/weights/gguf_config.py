@@ -73,6 +73,8 @@ def read_config(tensors: GgufFile) -> ModelConfig:
         raise InputError(f"{file}: one of {metadata['split.count']} pieces; join them with llama.cpp's gguf-split --merge")
     if "token_embd.weight" not in shapes:
         raise m.error("tensor 'token_embd.weight' is missing")
+    if m.size("block_count") > len(shapes):
+        raise m.error(f"metadata {m.family}.block_count is {m('block_count'):,} but there are {len(shapes)} tensors")
     d_model, heads = m.size("embedding_length"), m.size("attention.head_count")
     head_dim = m.size("attention.key_length", d_model // heads)
     for key in ("attention.value_length", "rope.dimension_count"):

@@ -48,6 +48,8 @@ def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = No
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
     """The parameter tree of `config` out of an open file (`GgufFile` or `SafetensorsFiles`), checked tensor by tensor."""
     kind = "gguf" if isinstance(tensors, GgufFile) else "hf"
+    if config.num_layers > len(tensors.shapes):  # before a table of a corrupt number of layers fills the memory
+        raise InputError(f"{tensors.path}: {config.num_layers:,} layers but {len(tensors.shapes)} tensors; fetch it again")
     wanted, shapes = names.placements(config, kind), dict(tensors.shapes)
     if kind == "hf":
         _drop_tied_head(tensors, config, shapes)

@@ -134,6 +134,7 @@ ENVIRONMENT = """\
 {{ messages[0] | tojson(indent=2, sort_keys=true) }}
 {{ tools }} {{ documents }} {{ missing_variable }} {{ missing.default if missing is defined else 'none' }}
 {{ {'k': 'v'}.items() | list }} {{ [3, 1, 2] | sort | join(',') }} {{ 'a,b'.split(',') | last }} {{ dict(x=1).x }}
+{{ messages[-1].thinking | default('no thinking') }}
 """
 
 TEMPLATES = {
@@ -180,6 +181,7 @@ CASES = [
     ("mistral", "one", True, {"bos_token": "<other>"}),
     *(("gemma", name, True, {}) for name in ("one", "turns", "parts", "tool call")),
     ("environment", "loop controls", True, {}),
+    ("environment", "older name for reasoning", True, {}),
     ("undefined bos", "one", True, {}),
     ("undefined bos", "ends with assistant", True, {}),
 ]
