@@ -2,14 +2,8 @@
 
 import dataclasses
 import itertools
-import json
 import os
 import resource
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import jax
 import pytest
@@ -22,9 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from reasoning.data.tasks import Problem
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment
 from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.records import Lines, exclusive, read_lines, write_atomic
+from reasoning.evaluation.records import Lines, read_lines, write_atomic
 from reasoning.evaluation.run import run
 from reasoning.methods.base import Method, method
 from reasoning.models.config import ModelConfig
@@ -35,7 +28,6 @@ PROBLEMS = [Problem(f"p{index}", f"{index} + 1 =", str(index + 1), "sums") for i
 SKILL = {problem.id: (problem.answer, 0.2 * (index + 1)) for index, problem in enumerate(PROBLEMS)}
 SLOW = (None, "p0", "p3")
 METHOD = method("majority", n=4, max_tokens=200)
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -303,117 +295,3 @@ def test_tensorboard_shows_wrong_lengths_or_texts(tmp_path, grader):
     shown = [event.tensor_proto.string_val[0].decode() for event in events.Tensors("samples")]
     assert len(shown) == 20
     assert any(records[0]["text"] in text for text in shown)
-
-
-CONFIG = {
-    "model": "fake",
-    "seed": 3,
-    "task": {"family": "chain_sum", "size": 3},
-    "methods": {"plain": {"method": "direct"}, "vote": {"method": "majority", "n": 2, "seed": 5}},
-}
-
-
-def test_changed_config_is_taken_for_the_same_run(tmp_path):
-    experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine())
-    changed = {**CONFIG, "task": {"family": "chain_sum", "size": 3, "max_terms": 5}}
-    with pytest.raises(
-        InputError, match=r"holds a run of another config: task.max_terms was null, now 5; choose another --workdir"
-    ):
-        experiment.evaluate(changed, tmp_path, show=False, engine=FakeEngine())
-    again = FakeEngine()
-    experiment.evaluate(dict(reversed(CONFIG.items())), tmp_path, show=False, engine=again)
-    assert not again.served, "the order of keys is no difference"
-
-
-def test_resumed_run_plans_anew_or_forgets_where_it_came_from(tmp_path, monkeypatch):
-    import reasoning
-
-    seen = []
-
-    def make(model, max_slots, plan):
-        seen.append((model, max_slots, plan))
-        return FakeEngine(max_slots=(plan or {"max_slots": 7})["max_slots"], crash_after=3 if plan is None else None)
-
-    monkeypatch.setattr(reasoning, "load", lambda name, dtype: f"{name} in {dtype}", raising=False)
-    monkeypatch.setattr(reasoning, "Engine", make, raising=False)
-    config = {**CONFIG, "dtype": "float32", "max_slots": 7}
-    with pytest.raises(KeyboardInterrupt):
-        experiment.evaluate(config, tmp_path, show=False)
-    experiment.evaluate(config, tmp_path, show=False)
-    assert seen == [("fake in float32", 7, None), ("fake in float32", 7, {"max_slots": 7})]
-    identity = json.loads((tmp_path / "config.json").read_text())
-    assert identity["config"] == config
-    assert identity["plan"] == {"max_slots": 7}
-    assert len(identity["hash"]) == 64
-    assert len(identity["commits"]) == 1
-    assert identity["versions"]["jax"] == jax.__version__
-
-
-def test_methods_ignore_the_seed_of_the_config():
-    methods = experiment.build_methods(CONFIG)
-    assert (methods["plain"].seed, methods["vote"].seed) == (3, 5)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"model": ""}, "names no model"),
-        ({"methods": {}}, "names no methods"),
-        ({"modle": "x"}, "unknown key 'modle'; known: dtype"),
-        ({"task": {"size": 3}}, "task needs the field 'family'"),
-        ({"methods": {"a": {"n": 3}}}, "methods.a needs the field 'method'"),
-        ({"methods": {"a": {"method": "direct", "top_k": 3}}}, "'direct' has no argument 'top_k'; choose from"),
-        ({"methods": {"../a": {"method": "direct"}}}, "cannot name a method"),
-        ({"methods": {"a": {"method": "direct", "n": 0}}}, "n must be a whole number ≥ 1, got 0"),
-    ],
-)
-def test_wrong_config_reaches_the_model(tmp_path, change, message):
-    with pytest.raises(InputError, match=message):
-        experiment.evaluate({**CONFIG, **change}, tmp_path / "run", show=False, engine=FakeEngine())
-    assert not (tmp_path / "run").exists()
-
-
-def test_two_processes_write_one_directory(tmp_path):
-    with exclusive(tmp_path), pytest.raises(InputError, match="another process is writing"), exclusive(tmp_path):
-        pass
-    with exclusive(tmp_path):
-        pass
-
-
-CHILD = """
-import sys, time
-sys.path[:0] = [{root!r}, {tests!r}]
-from pathlib import Path
-from doubles.fake_engine import FakeEngine
-from reasoning import command
-from reasoning.evaluation import experiment
-
-class Slow(FakeEngine):
-    def generate(self, requests, **options):
-        for response in super().generate(requests, **options):
-            time.sleep(0.05)
-            yield response
-
-command.run(lambda argv: experiment.evaluate({config!r}, Path({workdir!r}), engine=Slow()))
-"""
-
-
-@pytest.mark.parametrize(("blow", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_signal_loses_finished_samples(tmp_path, blow, status):
-    config = {**CONFIG, "methods": {"vote": {"method": "majority", "n": 40}}}
-    code = CHILD.format(root=str(ROOT), tests=str(ROOT / "tests"), config=config, workdir=str(tmp_path / "killed"))
-    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    path = tmp_path / "killed" / "vote" / "generations.jsonl"
-    deadline = time.monotonic() + 60
-    while not (path.exists() and path.read_bytes().count(b"\n") > 5):
-        assert child.poll() is None, child.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    child.send_signal(blow)
-    errors = child.communicate(timeout=30)[1]
-    assert child.returncode == status
-    assert "Traceback" not in errors
-    assert 5 < path.read_bytes().count(b"\n") < 120
-    experiment.evaluate(config, tmp_path / "killed", show=False, engine=FakeEngine())
-    experiment.evaluate(config, tmp_path / "whole", show=False, engine=FakeEngine())
-    assert path.read_bytes() == generations(tmp_path / "whole" / "vote")

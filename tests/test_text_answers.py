@@ -91,6 +91,7 @@ HOSTILE = {
     "empty boxes": r"\boxed{}" * (SIZE // 8),
     "answer and spaces": "answer" + " " * SIZE,
     "final and spaces": "final" + " " * SIZE,
+    "final answer and spaces": "final answer" + " " * SIZE,
     "finals": "final " * (SIZE // 6),
     "empty answers": "Answer:\n" * (SIZE // 8),
     "empty final answer": "Final Answer:" + "\n" * SIZE,

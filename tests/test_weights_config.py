@@ -63,7 +63,9 @@ def test_gemma3_of_transformers_4_and_5_differ():
     config = from_dict(four)
     assert config == from_dict(five)
     assert config.local_layers == (True,) * 5 + (False, True) and config.window == 5 and config.rope_local_theta == 1e4
-    assert config.query_scale == 0.125 and config.norm_offset == 1.0 and config.tie_embeddings and config.activation == "gelu_tanh"
+    assert (
+        config.query_scale == 0.125 and config.norm_offset == 1.0 and config.tie_embeddings and config.activation == "gelu_tanh"
+    )
 
 
 def test_window_of_the_upper_layers_forgotten():
@@ -75,9 +77,17 @@ def test_window_of_the_upper_layers_forgotten():
 
 def test_metadata_of_published_models_refused():
     """What SmolLM2's and Qwen2.5's config.json carry beside the mathematics."""
-    smollm2 = {"is_llama_config": True, "rope_interleaved": False, "pretraining_tp": 1, "mlp_bias": False, "attention_bias": False}
+    smollm2 = {
+        "is_llama_config": True,
+        "rope_interleaved": False,
+        "pretraining_tp": 1,
+        "mlp_bias": False,
+        "attention_bias": False,
+    }
     smollm2 |= {"transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}, "initializer_range": 0.04, "use_cache": True}
-    assert from_dict(weight_files.config("llama", **smollm2, torch_dtype="bfloat16", bos_token_id=1, rope_scaling=None)).tie_embeddings
+    assert from_dict(
+        weight_files.config("llama", **smollm2, torch_dtype="bfloat16", bos_token_id=1, rope_scaling=None)
+    ).tie_embeddings
     qwen = {"attention_dropout": 0.0, "max_window_layers": 21, "sliding_window": 32768, "use_sliding_window": False}
     assert from_dict(weight_files.config("qwen2", **qwen, transformers_version="4.43.1")).qkv_bias
 
@@ -179,5 +189,5 @@ def test_rope_frequencies_of_llama3_ignored(tmp_path):
 def test_architecture_that_is_not_supported(tmp_path):
     file = tmp_path / "x.gguf"
     weight_files.write_gguf(file, {**weight_files.config("llama"), "model_type": "mamba"}, {})
-    with pytest.raises(InputError, match="architecture 'mamba' is unknown, expected one of llama"):
+    with pytest.raises(InputError, match="architecture 'mamba' is unknown, expected one of gemma3, llama"):
         open_weights(file)

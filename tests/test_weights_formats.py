@@ -4,6 +4,7 @@ import json
 import struct
 
 import gguf
+import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -16,9 +17,8 @@ from reasoning.weights.gguf import GgufFile
 from reasoning.weights.load import open_weights, read_params
 from reasoning.weights.safetensors import SafetensorsFiles
 
-_TYPES = (
-    "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0"
-).split()
+_TYPES = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL"
+_TYPES += " IQ4_XS TQ1_0 TQ2_0 MXFP4"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def raw_gguf(path, kind, data, shape):
     return GgufFile(path)
 
 
-@pytest.mark.parametrize("name", _TYPES)
+@pytest.mark.parametrize("name", _TYPES.split())
 def test_type_that_the_package_knows_is_refused_or_shifted_by_chunks(tmp_path, monkeypatch, name):
     """Chunked dequantisation of random bytes equals the package's own, on shapes that end inside a chunk."""
     monkeypatch.setattr("reasoning.weights.gguf._CHUNK", 1024)
@@ -53,7 +53,7 @@ def test_type_that_the_package_knows_is_refused_or_shifted_by_chunks(tmp_path, m
     expected = gguf.quants.dequantize(data, kind)
     assert file.types == {"x": name} and file.shapes == {"x": expected.shape}
     assert np.array_equal(file.read("x"), expected.reshape(shape), equal_nan=True)
-    assert np.array_equal(file.read("x", np.float16), expected.astype(np.float16), equal_nan=True)
+    assert np.array_equal(file.read("x", ml_dtypes.bfloat16), expected.astype(ml_dtypes.bfloat16), equal_nan=True)
 
 
 def test_header_differs_from_the_package(tiny):
@@ -105,6 +105,26 @@ def test_corrupt_header_hangs_or_escapes(tiny, tmp_path_factory, position, value
         read_params(files, config)
     except InputError as error:
         assert str(file) in str(error) and "\n" not in str(error)
+
+
+def test_claimed_layers_fill_the_memory(tmp_path):
+    """Found by the test above: a block_count of 33 million made 14 GB of names before anything was compared."""
+    config, tensors = weight_files.config("llama"), weight_files.tensors("llama")
+    file = weight_files.write_gguf(tmp_path / "x.gguf", {**config, "num_hidden_layers": 1 << 25}, tensors)
+    with pytest.raises(InputError, match="block_count is 33,554,432 but there are 20 tensors"):
+        open_weights(file)
+    files, found = open_weights(weight_files.write_hf(tmp_path / "hf", {**config, "num_hidden_layers": 1 << 25}, tensors))
+    with pytest.raises(InputError, match="33,554,432 layers but 20 tensors"):
+        read_params(files, found)
+
+
+def test_weight_beyond_float16_becomes_infinite(tmp_path):
+    tensors = weight_files.tensors("llama")
+    tensors["model.layers.0.mlp.down_proj.weight"][1, 2] = 1e5
+    files, config = open_weights(weight_files.write_hf(tmp_path / "hf", weight_files.config("llama"), tensors))
+    assert np.isfinite(read_params(files, config, "float32")["layers"]["0"]["mlp"]["down"]["kernel"]).all()
+    with pytest.raises(InputError, match=r"layers/0/mlp/down/kernel .*float16.*bfloat16"):
+        read_params(files, config, np.float16)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +187,6 @@ def test_integer_weights_cast_to_nonsense(tmp_path):
 
 
 def test_bfloat16_safetensors_changed_on_the_way(tmp_path):
-    import ml_dtypes
-
     values = np.random.default_rng(0).normal(size=(4, 6)).astype(ml_dtypes.bfloat16)
     safetensors.numpy.save_file({"w": values}, tmp_path / "model.safetensors")
     files = SafetensorsFiles(tmp_path)

@@ -15,9 +15,8 @@ from reasoning.weights import catalogue, load
 
 def says_paris(model):
     tokens = model.tokenizer.encode_chat([{"role": "user", "content": "What is the capital of France?"}])
-    for _ in range(7):
-        tokens.append(int(np.asarray(model.logits(np.array([tokens])))[0, -1].argmax()))
-    return "Paris" in model.tokenizer.decode(tokens)
+    tokens += model.tokenizer.encode("The capital of France is")
+    return model.tokenizer.decode([int(np.asarray(model.logits(np.array([tokens])))[0, -1].argmax())]) == " Paris"
 
 
 def test_llama_gguf_gives_fluent_nonsense(smollm2):
@@ -39,7 +38,9 @@ def test_loaded_tree_differs_from_the_model(smollm2):
 def test_path_and_name_load_different_models(smollm2):
     again = reasoning.load(catalogue.fetch("smollm2-135m-instruct").path, "float32")
     assert again.config == smollm2.config
-    rounded = jax.tree.map(lambda full, half: np.array_equal(np.asarray(full).astype(half.dtype), half), again.params, smollm2.params)
+    rounded = jax.tree.map(
+        lambda full, half: np.array_equal(np.asarray(full).astype(half.dtype), half), again.params, smollm2.params
+    )
     assert all(jax.tree.leaves(rounded))
 
 
@@ -72,7 +73,10 @@ def test_lone_safetensors_file_taken_for_gguf(tmp_path):
 
 def test_import_of_the_package_starts_jax():
     code = "import sys, reasoning; print(any(m in sys.modules for m in ('jax', 'flax', 'gguf', 'tokenizers')), 'load' in dir(reasoning))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "True"]
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
+        "False",
+        "True",
+    ]
 
 
 def test_lazy_name_without_a_home():

@@ -7,6 +7,7 @@ Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
 """
 
 import collections
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -156,4 +157,5 @@ def _vocabulary(model: Model) -> tuple[list[bytes], Any, np.ndarray]:
     samplable = np.zeros(size, bool)
     real = np.asarray(tokenizer.real_ids)[:size]
     samplable[: len(real)] = real
-    return tokenizer.token_bytes(size), tokenizer.encode, samplable
+    # A script continues a sequence, so it never begins with the token that opens one.
+    return tokenizer.token_bytes(size), functools.partial(tokenizer.encode, bos=False), samplable

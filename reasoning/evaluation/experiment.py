@@ -62,15 +62,18 @@ def check(config: Mapping[str, Any]) -> None:
     for key in config:
         if key not in KEYS:
             raise InputError(f"the config has an unknown key {key!r}; known: {', '.join(sorted(KEYS))}")
-    for key, wanted in [("task", "family"), *((f"methods.{label}", "method") for label in config["methods"])]:
-        value = functools.reduce(lambda part, name: part[name], key.split("."), config)
-        if not isinstance(value, Mapping) or not isinstance(value.get(wanted), str):
-            raise InputError(f"the config's {key} needs the field {wanted!r}; see configs/common.py")
-    for label in config["methods"]:
-        if label in {"report", ""} or "/" in label or label.startswith("."):
-            raise InputError(
-                f"{label!r} cannot name a method, since its results go into a directory of that name; choose another label"
-            )
+    _check_part("task", config["task"], "family")
+    if not isinstance(config["methods"], Mapping):
+        raise InputError("the config's methods must be {label: method and its arguments}; see configs/common.py")
+    for label, part in config["methods"].items():
+        _check_part(f"methods.{label}", part, "method")
+        if label == "report" or "/" in label or label.startswith("."):
+            raise InputError(f"{label!r} cannot name a method, since it names the directory of its results; choose another label")
+
+
+def _check_part(name: str, part: Any, field: str) -> None:
+    if not isinstance(part, Mapping) or not isinstance(part.get(field), str):
+        raise InputError(f"the config's {name} needs the field {field!r}; see configs/common.py")
 
 
 def build_methods(config: Mapping[str, Any]) -> dict[str, Method]:

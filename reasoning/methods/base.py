@@ -173,6 +173,8 @@ def method(name: str, **arguments: Any) -> Method:
         raise InputError(
             f"there is no module {name!r}; choose one of {', '.join(names())}, or correct the dotted name"
         ) from error
+    except AttributeError as error:
+        raise InputError(f"{name} is no method: it has no make(); choose one of {', '.join(names())}") from error
     valid = inspect.signature(make).parameters
     for argument in arguments:
         if argument not in valid:

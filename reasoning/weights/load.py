@@ -71,7 +71,11 @@ def assemble(tensors, wanted, abstract: Params, sizes, place: Place | None = Non
         covered = sum(int(np.prod(wanted[name].shape)) for name in pieces)
         if covered != int(np.prod(spec.shape)):
             raise InputError(f"{tensors.path}: parameter {path} {list(spec.shape)} is not covered by {pieces}; extend names.py")
-        array = _leaf(tensors, pieces, wanted, spec, sizes)
+        try:
+            with np.errstate(over="raise"):
+                array = _leaf(tensors, pieces, wanted, spec, sizes)
+        except FloatingPointError:
+            raise InputError(f"{tensors.path}: {path} does not fit into {spec.dtype.name}; load it as bfloat16") from None
         return jax.device_put(array) if place is None else place(path, array)
 
     params = jax.tree_util.tree_map_with_path(build, abstract)

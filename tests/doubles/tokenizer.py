@@ -17,8 +17,8 @@ class ByteTokenizer:
         self.real_ids = np.ones(self.size, bool)
         self.chat_template = "bytes"
 
-    def encode(self, text: str) -> list[int]:
-        """Greedy: the longest piece that fits, else one byte."""
+    def encode(self, text: str, *, bos: bool = True) -> list[int]:
+        """Greedy: the longest piece that fits, else one byte; there is no token that opens a sequence."""
         data, out, order = text.encode(), [], sorted(range(len(self.pieces)), key=lambda i: -len(self.pieces[i]))
         while data:
             best = next((i for i in order if data.startswith(self.pieces[i])), None)

@@ -66,7 +66,11 @@ def tensors(family: str, seed: int = 0) -> dict[str, np.ndarray]:
         shapes |= {mlp + "down_proj.weight": (D, F)}
         shapes |= {f"model.layers.{i}.{name}_layernorm.weight": (D,) for name in ("input", "post_attention")}
         if family == "qwen2":
-            shapes |= {attention + "q_proj.bias": (N * H,), attention + "k_proj.bias": (K * H,), attention + "v_proj.bias": (K * H,)}
+            shapes |= {
+                attention + "q_proj.bias": (N * H,),
+                attention + "k_proj.bias": (K * H,),
+                attention + "v_proj.bias": (K * H,),
+            }
         if family == "qwen3":
             shapes |= {attention + "q_norm.weight": (H,), attention + "k_norm.weight": (H,)}
     rng = np.random.default_rng(seed)

@@ -1,0 +1,153 @@
+"""Writes tests/golden/models/*.json with transformers and llama.cpp, on purpose and by hand; needs the extras parity, bench.
+
+    python tests/golden/models/regenerate.py tiny
+    python tests/golden/models/regenerate.py smollm2-135m-instruct path/to/file.gguf
+    python tests/golden/models/regenerate.py qwen2.5-coder-0.5b-instruct path/to/file.gguf
+
+Look at `git diff` afterwards: a golden that moves without a reason is a bug found. Everything is float32 on the CPU with
+the plain ("eager") attention of transformers; llama.cpp multiplies with quantised weights and is a second, blunter witness.
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+import transformers
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+from golden.models import tiny
+
+FOLDER = pathlib.Path(__file__).parent
+PROMPTS = (
+    "def fibonacci(n):\n    if n < 2:\n        return n\n    return",
+    "The three primary colours are red, yellow and blue. If you mix red and yellow you get orange; if you mix yellow and blue",
+    "Question: 12 + 30 - 17 = ?\nAnswer: 12 + 30 = 42; 42 - 17 = 25. The result is 25.\nQuestion: 41 - 16 + 23 = ?\nAnswer:",
+    "Once upon a time there was a lighthouse keeper who counted the ships that passed at night. ",
+)
+TOP, STRIDE, GREEDY, KEPT = 32, 997, 64, 3  # largest logits kept; step of ids kept; greedy tokens; positions kept per prompt
+
+
+def build(config: dict) -> torch.nn.Module:
+    """The tiny model of a config.json, every weight set from its name."""
+    kind = {"gemma3_text": transformers.Gemma3ForCausalLM}.get(config["model_type"])
+    loaded = transformers.AutoConfig.for_model(**config, attn_implementation="eager")
+    model = (kind or transformers.AutoModelForCausalLM.from_config)(loaded).eval().float()
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            tensor.copy_(torch.from_numpy(tiny.weight(name, tuple(tensor.shape))))
+    return model
+
+
+def tiny_logits(model) -> np.ndarray:
+    """float32[3, 14, V] of the ragged prompts, right-padded with a mask; what lies beyond a row's length is not kept."""
+    lengths = torch.tensor(tiny.PROMPT_LENGTHS)
+    mask = (torch.arange(tiny.LENGTH) < lengths[:, None]).long()
+    with torch.no_grad():
+        return model(torch.from_numpy(tiny.prompts()).long(), attention_mask=mask).logits.numpy()
+
+
+def regenerate_tiny():
+    """One line a position in tiny.json."""
+    golden = {"source": f"transformers {transformers.__version__}, float32, eager attention", "cases": {}}
+    for name, config in tiny.CASES.items():
+        logits = tiny_logits(build(config))[:, :, :: tiny.VOCAB_STRIDE]
+        rows = [logits[row, :length] for row, length in enumerate(tiny.PROMPT_LENGTHS)]
+        golden["cases"][name] = np.round(np.concatenate(rows).astype(np.float64), 6).tolist()
+    _write("tiny", golden)
+
+
+def from_gguf(path: pathlib.Path, dtype=torch.float32):
+    """A GGUF as transformers reads it, and its tokenizer.
+
+    transformers ties the head when `tie_word_embeddings` is true or absent in what it makes of the metadata, even if the
+    file has an `output.weight`; the head of the file is put back, because llama.cpp and we multiply with it.
+    """
+    import gguf
+
+    kwargs = {"gguf_file": path.name, "dtype": torch.float32, "attn_implementation": "eager"}
+    model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, **kwargs).eval()
+    heads = [tensor for tensor in gguf.GGUFReader(path).tensors if tensor.name == "output.weight"]
+    if heads:
+        head = torch.from_numpy(gguf.quants.dequantize(heads[0].data, heads[0].tensor_type).copy())
+        model.config.tie_word_embeddings = False
+        model.lm_head.weight = torch.nn.Parameter(head)
+    return model.to(dtype), transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+
+
+def greedy(model, ids: list[int], count: int) -> list[int]:
+    """The `count` most likely tokens one after the other, with transformers' cache."""
+    out, past, feed = [], None, torch.tensor([ids])
+    with torch.no_grad():
+        for _ in range(count):
+            step = model(feed, past_key_values=past, use_cache=True)
+            past, token = step.past_key_values, int(step.logits[0, -1].argmax())
+            out.append(token)
+            feed = torch.tensor([[token]])
+    return out
+
+
+def all_logits(model, ids: list[int]) -> np.ndarray:
+    """float32[T, V]."""
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0].float().numpy()
+
+
+def regenerate_real(name: str, path: pathlib.Path):
+    """Top and strided logits, 64 greedy tokens and the argmax at every position of prompt + greedy tokens."""
+    from llama_cpp import Llama
+
+    model, tokenizer = from_gguf(path)
+    entries = []
+    for prompt in PROMPTS:
+        ids = tokenizer(prompt)["input_ids"]
+        tokens = greedy(model, ids, GREEDY)
+        logits = all_logits(model, ids + tokens)
+        positions = np.linspace(0, len(ids) - 1, KEPT).astype(int).tolist()
+        entries.append({"prompt": prompt, "ids": ids, "greedy": tokens, "positions": [_kept(p, logits[p]) for p in positions]})
+        entries[-1]["argmax"] = logits.argmax(-1).tolist()
+    model = model.to(torch.bfloat16)
+    agree = [int((all_logits(model, e["ids"] + e["greedy"]).argmax(-1) == e["argmax"]).sum()) for e in entries]
+    llama = Llama(str(path), n_ctx=512, logits_all=True, verbose=False, n_threads=2)
+    for entry in entries:
+        llama.reset()
+        llama.eval(entry["ids"] + entry["greedy"])
+        scores = llama.scores[: llama.n_tokens]
+        entry["llama_cpp"] = {"argmax": scores.argmax(-1).tolist(), "last": _strided(scores[-1])}
+    source = f"transformers {transformers.__version__}, {path.name}, float32, eager attention"
+    _write(name, {"source": source, "bfloat16_argmax_agreement": agree, "prompts": entries})
+
+
+def _kept(position: int, logits: np.ndarray) -> dict:
+    top = np.argsort(-logits, kind="stable")[:TOP]
+    return {"position": position, "top_ids": top.tolist(), "top": _rounded(logits[top]), "strided": _strided(logits)}
+
+
+def _strided(logits: np.ndarray) -> list[float]:
+    return _rounded(logits[::STRIDE])
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return np.round(values.astype(np.float64), 5).tolist()
+
+
+def _write(name: str, golden: dict):
+    text = json.dumps(golden, indent=1, ensure_ascii=False)
+    # One line per innermost list: readable, and a diff of a changed position is one line.
+    (FOLDER / f"{name}.json").write_text(_join_lists(text) + "\n", encoding="utf-8")
+
+
+def _join_lists(text: str) -> str:
+    import re
+
+    return re.sub(r"\[\s+([^\[\]{}\"]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["tiny"]:
+        regenerate_tiny()
+    elif len(sys.argv) == 3:
+        regenerate_real(sys.argv[1], pathlib.Path(sys.argv[2]))
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,180 @@
+"""What holds for every file in reasoning/methods, those of the future included."""
+
+import dataclasses
+import importlib
+import inspect
+import itertools
+import re
+
+import pytest
+from doubles.fake_engine import FakeEngine
+
+from reasoning.decode.base import Chain
+from reasoning.decode.engine import STANDARD
+from reasoning.errors import InputError
+from reasoning.methods import base
+from reasoning.methods.base import Method, method
+from reasoning.methods.prompts import FewShot
+
+PROBLEMS = [{"id": f"p{index}", "question": f"What is {index} + 1?", "answer": str(index + 1)} for index in range(4)]
+EVERY = pytest.mark.parametrize("name", base.names())
+
+
+@EVERY
+def test_paper_is_not_named(name):
+    module = importlib.import_module(f"reasoning.methods.{name}")
+    assert re.search(r"arXiv \d{4}\.\d{4,5}", module.__doc__), "the first lines of a method say where it comes from"
+    assert module.make.__doc__
+
+
+@EVERY
+def test_method_cannot_be_made_without_arguments_or_lacks_the_common_ones(name):
+    made = method(name)
+    assert made.name == name
+    assert {"n", "max_tokens", "seed", "knobs"} <= inspect.signature(
+        importlib.import_module(f"reasoning.methods.{name}").make
+    ).parameters.keys()
+    changed = method(name, n=3, max_tokens=7, seed=5, knobs={"min_p": 0.1})
+    assert (changed.n, changed.max_tokens, changed.seed, changed.knobs["min_p"]) == (3, 7, 5, 0.1)
+
+
+@EVERY
+def test_equal_arguments_make_unequal_methods(name):
+    assert method(name) == method(name)
+    assert hash(method(name)) == hash(method(name))
+    assert method(name, max_tokens=7) != method(name)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method(name).n = 2
+    with pytest.raises(TypeError):
+        method(name).knobs["temperature"] = 2.0
+
+
+@EVERY
+def test_prompt_loses_the_question_or_its_turn(name):
+    messages = method(name).prompt("What is 2 + 2?")
+    assert "What is 2 + 2?" in messages[-1]["content"]
+    assert messages[-1]["role"] == "user"
+    assert {message["role"] for message in messages} <= {"system", "user", "assistant"}
+
+
+@EVERY
+def test_run_skips_a_problem_or_depends_on_their_order(name):
+    made = method(name, n=3)
+
+    def run(problems):
+        return {result.id: result for result in made.run(FakeEngine(), problems)}
+
+    forward, backward = run(PROBLEMS), run(PROBLEMS[::-1])
+    assert sorted(forward) == ["p0", "p1", "p2", "p3"]
+    for key, result in forward.items():
+        assert [response.sample for response in result.responses] == [0, 1, 2]
+        assert (result.answer, result.answers) == (backward[key].answer, backward[key].answers)
+        ledgers = [response.ledger for response in result.responses]
+        assert result.ledger.generated == sum(ledger.generated for ledger in ledgers)
+        assert (result.ledger.prompt, result.ledger.flops_prompt) == (ledgers[0].prompt, ledgers[0].flops_prompt), "paid once"
+
+
+@EVERY
+def test_vote_invents_an_answer(name):
+    made = method(name)
+    assert made.vote("p", [None]) is None
+    for answers in itertools.product([None, "1", "2"], repeat=3):
+        assert made.vote("p", answers) in answers
+
+
+@EVERY
+@pytest.mark.parametrize(("field", "value"), [("n", 0), ("n", 1.5), ("n", True), ("max_tokens", 0), ("stop", "END")])
+def test_senseless_number_reaches_the_engine(name, field, value):
+    with pytest.raises(InputError, match=f"method '.*': {field} "):
+        method(name, **{field: value})
+
+
+def test_unknown_name_or_argument_does_not_say_what_there_is():
+    with pytest.raises(InputError, match=r"unknown method 'majorty'; choose one of .*chain_of_thought.*direct.*majority"):
+        method("majorty")
+    with pytest.raises(InputError, match=r"method 'majority' has no argument 'k'; choose from n, temperature"):
+        method("majority", k=3)
+    with pytest.raises(InputError, match=r"no module 'my.method'"):
+        method("my.method")
+    with pytest.raises(InputError, match=r"is no method: it has no make\(\)"):
+        method("reasoning.methods.prompts")
+
+
+def test_method_of_a_fork_must_live_in_this_package():
+    assert method("reasoning.methods.direct", n=2) == method("direct", n=2)
+
+
+def test_two_problems_with_one_id_share_their_samples():
+    with pytest.raises(InputError, match="two problems have the id 'p0'"):
+        method("direct").requests([PROBLEMS[0], PROBLEMS[0]])
+
+
+def test_example_that_is_no_pair_is_taken_apart():
+    for examples in (["question"], [("a", "b", "c")], [("a", 1)]):
+        with pytest.raises(InputError, match=r"an example is a pair \(question, answer\) of strings"):
+            method("direct", examples=examples)
+
+
+def test_examples_or_system_turn_are_dropped():
+    messages = FewShot("Be brief.", (("q1", "a1"),), "You are exact.")("q2")
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert [message["content"] for message in messages] == ["You are exact.", "Be brief.\n\nq1", "a1", "Be brief.\n\nq2"]
+    assert FewShot("")("q") == [{"role": "user", "content": "q"}]
+
+
+class Recorder(FakeEngine):
+    """Keeps what `generate` was given."""
+
+    def generate(self, requests, **options):
+        self.requests, self.options = list(requests), options
+        return super().generate(self.requests, **options)
+
+    def pattern(self, text):
+        return {"<think>": 3, "</think>": 4}[text]
+
+
+def test_a_part_of_the_method_does_not_reach_the_engine():
+    chain = Chain(STANDARD.transforms, STANDARD.controllers)
+    made = dataclasses.replace(
+        method("majority", n=2, max_tokens=9, seed=4, stop=["\n\n"], temperature=0.3, top_p=0.9),
+        chain=chain,
+        delimiters=("<think>", "</think>"),
+    )
+    engine = Recorder()
+    list(made.generate(engine, PROBLEMS, {"p1": [1], "p2": []}))
+    assert engine.options["chain"] is chain
+    assert engine.options["stop"] == ("\n\n",)
+    assert {name: engine.options[name] for name in ("max_tokens", "temperature", "top_p", "thinking_start", "thinking_end")} == {
+        "max_tokens": 9, "temperature": 0.3, "top_p": 0.9, "thinking_start": 3, "thinking_end": 4,
+    }  # fmt: skip
+    assert [(request.id, request.samples, request.seed) for request in engine.requests] == [("p1", (1,), 4)]
+    assert engine.served == [("p1", 1)]
+
+
+def test_majority_ignores_counts_spelling_or_abstentions():
+    vote = method("majority").vote
+    assert vote("p", ["7", "8", "8"]) == "8"
+    assert vote("p", ["8.0", "7", "$8$", "7.", "+8"]) == "8"
+    assert vote("p", [None, None, "7"]) == "7"
+    assert vote("p", [None, None]) is None
+
+
+def test_ties_favour_a_sample_or_differ_between_machines():
+    vote = method("majority").vote
+    winners = [vote(f"p{index}", ["1", "2", "3"]) for index in range(600)]
+    for answer in "123":
+        assert 150 < winners.count(answer) < 250, "three tied answers share 600 problems evenly"
+    assert winners == [vote(f"p{index}", ["3", "1", "2"]) for index in range(600)]
+    assert "".join(winners[:12]) == "231312112212", "Python's random draws the same everywhere; this is what it draws"
+    other = method("majority", seed=1).vote
+    assert winners != [other(f"p{index}", ["1", "2", "3"]) for index in range(600)]
+
+
+def test_method_is_any_callable_bundle():
+    custom = Method(
+        "custom",
+        lambda question: [{"role": "user", "content": question}],
+        lambda problem, answers: max(filter(None, answers), default=None),
+    )
+    results = list(custom.run(FakeEngine(), PROBLEMS))
+    assert [result.answer for result in results] == [result.answers[0] for result in results]
