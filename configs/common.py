@@ -12,11 +12,15 @@ Fields of a config (`reasoning.evaluation.experiment` reads them):
     methods    {label: method and its arguments}, see `reasoning.methods.base.method`; a directory of results each
 """
 
+import importlib
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
 from reasoning.errors import InputError
+from reasoning.methods.base import maker
 
 MODEL = "qwen2.5-coder-0.5b-instruct"
 
@@ -51,30 +55,47 @@ def _parse(name: str, text: str, kind: type) -> Any:
         raise InputError(f"the config's argument {name} must be of type {kind.__name__}, got {text!r}") from None
 
 
-def base(model: str, family: str = "chain_sum", seed: int = 0, **parameters: Any) -> ConfigDict:
-    """A config without methods: the model, the task `family` with its parameters, and the seed of all samples."""
+def base(model: str, task: ConfigDict, seed: int = 0) -> ConfigDict:
+    """A config without methods."""
     config = ConfigDict()
     config.model = model
     config.dtype = ""
     config.max_slots = config_dict.placeholder(int)
     config.seed = seed
-    config.task = ConfigDict({"family": family, **parameters})
+    config.task = task
     config.methods = ConfigDict()
     return config
 
 
+def task(family: str, **parameters: Any) -> ConfigDict:
+    """A task of `reasoning.data` with every parameter written out: each can be set on the command line, no default is hidden."""
+    return _call({"family": family}, importlib.import_module(f"reasoning.data.{family}").load, parameters)
+
+
+def method(name: str, **arguments: Any) -> ConfigDict:
+    """A method with every argument written out but the seed, which is the config's."""
+    config = _call({"method": name}, maker(name), arguments)
+    del config.seed
+    return config
+
+
+def _call(head: dict[str, str], function: Callable, arguments: dict[str, Any]) -> ConfigDict:
+    """`head`, then the arguments of `function`: those given, and the defaults of the others where they have a type."""
+    parameters = inspect.signature(function).parameters.items()
+    defaults = {name: one.default for name, one in parameters if one.default not in (one.empty, None)}
+    return ConfigDict({**head, **defaults, **arguments})
+
+
 def chain_sum_direct() -> ConfigDict:
     """The answer alone, greedy."""
-    return ConfigDict({"method": "direct", "examples": CHAIN_SUM_ANSWER, "instruction": "", "temperature": 0.0, "max_tokens": 16})
+    return method("direct", examples=CHAIN_SUM_ANSWER, instruction="", max_tokens=16)
 
 
 def chain_sum_steps() -> ConfigDict:
     """Running totals before the answer, greedy: six terms take about 80 tokens."""
-    return ConfigDict(
-        {"method": "chain_of_thought", "examples": CHAIN_SUM_STEPS, "instruction": "", "temperature": 0.0, "max_tokens": 112}
-    )
+    return method("chain_of_thought", examples=CHAIN_SUM_STEPS, instruction="", max_tokens=112)
 
 
 def chain_sum_majority(samples: int) -> ConfigDict:
     """The vote of `samples` such chains at temperature 0.7."""
-    return ConfigDict({**chain_sum_steps(), "method": "majority", "n": samples, "temperature": 0.7})
+    return method("majority", examples=CHAIN_SUM_STEPS, instruction="", max_tokens=112, n=samples, temperature=0.7)

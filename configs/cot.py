@@ -15,7 +15,7 @@ from configs import common
 def get_config(arg=None):
     """n: problems; model: any that `reasoning.load` takes."""
     arg = common.parse_arg(arg, n=100, model=common.MODEL)
-    config = common.base(arg.model, size=arg.n)
+    config = common.base(arg.model, common.task("chain_sum", size=arg.n))
     config.methods.cot = common.chain_sum_steps()
     return config
 

@@ -15,7 +15,7 @@ from configs import common
 def get_config(arg=None):
     """n: problems; samples: the pool, which gives every smaller number of votes too; model: any that `reasoning.load` takes."""
     arg = common.parse_arg(arg, n=100, samples=8, model=common.MODEL)
-    config = common.base(arg.model, size=arg.n)
+    config = common.base(arg.model, common.task("chain_sum", size=arg.n))
     config.methods.majority = common.chain_sum_majority(arg.samples)
     return config
 

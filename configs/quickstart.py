@@ -16,7 +16,7 @@ from configs import common
 def get_config(arg=None):
     """n: problems; samples: of majority voting; model: any that `reasoning.load` takes; seed: of all samples."""
     arg = common.parse_arg(arg, n=100, samples=8, model=common.MODEL, seed=0)
-    config = common.base(arg.model, seed=arg.seed, size=arg.n)
+    config = common.base(arg.model, common.task("chain_sum", size=arg.n), arg.seed)
     config.methods.direct = common.chain_sum_direct()
     config.methods.cot = common.chain_sum_steps()
     config.methods.majority = common.chain_sum_majority(arg.samples)

@@ -5,6 +5,7 @@ A user's mistake prints one line on standard error and exits with status 2; Ctrl
 """
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -66,10 +67,11 @@ def _parse(argv: Sequence[str]) -> list[str]:
         return flags.FLAGS(list(argv))
     except (flags.Error, InputError) as error:
         raise InputError(_innermost(error)) from error
-    except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"the config has no field {str(error.args[0]).strip(chr(34))}; see the config file for what it has"
-        ) from error
+    except (AttributeError, KeyError) as error:
+        # ml_collections says 'modle' and, where it has a guess, on a second line: Did you mean "model" instead of "modle"?
+        name, guess = re.search(r"\w+", str(error)), re.search(r"Did you mean \W*(\w+)", str(error))
+        advice = f"did you mean {guess[1]!r}?" if guess else "see the config file for what it has"
+        raise InputError(f"the config has no field {name[0]!r}; {advice}") from error
 
 
 def _innermost(error: Exception) -> str:

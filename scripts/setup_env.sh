@@ -61,8 +61,8 @@ wanted=$({ echo "$root $extras ${constraints[*]:-}"; cat "$root"/setup.cfg "$roo
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
   log=$venv/install.log
   [ ${#constraints[@]} -gt 0 ] || say "no constraints for this Python: taking the newest versions that setup.cfg allows"
-  say "installing reasoning[$extras] with $("$python" -V): about 300 MB to download the first time; log in $log"
-  # The slow parts are worth a line each, the rest is in the log.
+  say "installing reasoning[$extras] with $("$python" -V); the first time downloads about 300 MB, more for parity and accelerators"
+  # The slow parts are worth a line each, the rest is in $venv/install.log.
   "$python" -m pip install --progress-bar off --disable-pip-version-check ${constraints[@]+"${constraints[@]}"} \
     --editable "${root}[$extras]" 2>&1 | tee "$log" |
     awk '/(Downloading|Using cached) .* [0-9.]+ MB\)/ { sub(/^ */, ""); print "[setup]   " $0; fflush() }

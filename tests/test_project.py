@@ -99,7 +99,7 @@ def test_every_import_is_a_declared_requirement():
     config, distributions = settings(), importlib.metadata.packages_distributions()
     wanted = config["options"]["install_requires"] + config["options.extras_require"]["test"]
     declared = {normal(Requirement(line).name) for line in wanted.splitlines() if line}
-    known = {*sys.stdlib_module_names, "reasoning", "configs", "tests", "doubles"}
+    known = {*sys.stdlib_module_names, "reasoning", "configs", "tests", "doubles", "golden"}
     folders = ("reasoning", "scripts", "configs", "tests", "tests/doubles")
     for path in [*SOURCES, *(path for folder in folders for path in (ROOT / folder).glob("*.py"))]:
         for top in {name.split(".")[0] for name in imports(path)} - known:

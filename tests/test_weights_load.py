@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import jax
 import numpy as np
@@ -72,14 +73,25 @@ def test_lone_safetensors_file_taken_for_gguf(tmp_path):
 
 
 def test_import_of_the_package_starts_jax():
-    code = "import sys, reasoning; print(any(m in sys.modules for m in ('jax', 'flax', 'gguf', 'tokenizers')), 'load' in dir(reasoning))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
-        "False",
-        "True",
-    ]
+    code = "import sys, reasoning; print({'jax', 'flax', 'gguf', 'tokenizers'} & set(sys.modules), 'load' in dir(reasoning))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set() True\n"
 
 
 def test_lazy_name_without_a_home():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = reasoning.nonsense
     assert all(getattr(reasoning, name) for name in reasoning.__all__)
+
+
+def test_whole_model_held_twice_while_loading():
+    """Beside what `place` keeps (here nothing), numpy holds about the largest leaf: 57 of the model's 269 MB."""
+    files, config = load.open_weights(catalogue.fetch("smollm2-135m-instruct").path)
+    sizes = []
+    tracemalloc.start()
+    try:
+        load.read_params(files, config, "bfloat16", place=lambda path, array: sizes.append(array.nbytes))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(sizes) > 4 * max(sizes) and peak < 1.3 * max(sizes)

@@ -137,7 +137,7 @@ def test_leaf_without_rows_or_rows_without_leaf(tmp_path):
     files, _ = open_weights(weight_files.write_hf(tmp_path, weight_files.config("llama"), weight_files.tensors("llama")))
     wanted, sizes = names.placements(config, "hf"), names.axis_sizes(config)
     less = {name: place for name, place in wanted.items() if "k_proj" not in name}
-    with pytest.raises(InputError, match="layers/0/attention/qkv/kernel .* not covered"):
+    with pytest.raises(InputError, match=r"layers/0/attention/qkv/kernel .* not covered"):
         assemble(files, less, abstract_params(config, "float32"), sizes)
     smaller = dataclasses.replace(config, num_layers=1)
     with pytest.raises(InputError, match="no parameter layers/1/"):

@@ -156,25 +156,24 @@ def names() -> list[str]:
     return sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name not in NOT_METHODS)
 
 
-def method(name: str, **arguments: Any) -> Method:
-    """The method of `reasoning/methods/<name>.py`, or of your own module if `name` has a dot, made with `arguments`.
-
-    Raises InputError, naming what there is to choose from.
-    """
+def maker(name: str) -> Callable[..., Method]:
+    """The `make` of `reasoning/methods/<name>.py`, or of your own module if `name` has a dot. Raises InputError."""
+    choice = f"choose one of {', '.join(names())}, or the dotted name of a module with a make()"
     if "." not in name and name not in names():
-        raise InputError(
-            f"unknown method {name!r}; choose one of {', '.join(names())}, or the dotted name of a module with a make()"
-        )
+        raise InputError(f"unknown method {name!r}; {choice}")
     try:
-        make = importlib.import_module(name if "." in name else f"reasoning.methods.{name}").make
+        return importlib.import_module(name if "." in name else f"reasoning.methods.{name}").make
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
             raise  # the module is there, one of its own imports is not
-        raise InputError(
-            f"there is no module {name!r}; choose one of {', '.join(names())}, or correct the dotted name"
-        ) from error
+        raise InputError(f"there is no module {name!r}; {choice}") from error
     except AttributeError as error:
-        raise InputError(f"{name} is no method: it has no make(); choose one of {', '.join(names())}") from error
+        raise InputError(f"{name} is no method: it has no make(); {choice}") from error
+
+
+def method(name: str, **arguments: Any) -> Method:
+    """The method `name` (see `maker`) made with `arguments`. Raises InputError, naming the arguments there are."""
+    make = maker(name)
     valid = inspect.signature(make).parameters
     for argument in arguments:
         if argument not in valid:

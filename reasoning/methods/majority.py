@@ -6,7 +6,7 @@ section 2: the unweighted vote, which table 1 there finds as good as the weighte
 
 import collections
 import dataclasses
-import random
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +32,8 @@ class Plurality:
             return None
         most = max(counts.values())
         tied = sorted(answer for answer, count in counts.items() if count == most)
-        return random.Random(f"{self.seed}/{problem}").choice(tied)
+        draw = hashlib.sha256(f"{self.seed}/{problem}".encode()).digest()
+        return tied[int.from_bytes(draw, "big") % len(tied)]
 
 
 def make(

@@ -157,6 +157,7 @@ def _collect(artefact: Artefact, source: Source, partial: Path) -> str:
         shutil.rmtree(partial / "hub")
     else:
         _require_space(artefact.name, source, partial, progress["bytes"])
+        _say(f"{artefact.name}: fetching {source.bytes:,} bytes from {source.label}")
         with file.open("r+b" if file.exists() else "w+b") as out, _bar(artefact, source) as bar:
             out.truncate(progress["bytes"])
             out.seek(progress["bytes"])
@@ -244,7 +245,8 @@ def _locked(file: Path, name: str) -> Iterator[None]:
 
 
 def _bar(artefact: Artefact, source: Source) -> tqdm:
-    return tqdm(desc=artefact.name, total=source.bytes or None, unit="B", unit_scale=True, disable=source.bytes < 1 << 20)
+    hidden = True if source.bytes < 1 << 20 else None  # None: shown on a terminal only
+    return tqdm(desc=artefact.name, total=source.bytes or None, unit="B", unit_scale=True, disable=hidden)
 
 
 def _read_json(file: Path) -> dict:

@@ -31,7 +31,6 @@ def snapshot(name: str) -> tuple[Path, str]:
     again without a network. Raises InputError.
     """
     import huggingface_hub  # imported where it is needed, for it takes a second
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", name)
     if not match:
@@ -46,9 +45,9 @@ def snapshot(name: str) -> tuple[Path, str]:
         path = huggingface_hub.snapshot_download(
             repo, revision=revision, endpoint=_endpoint(), allow_patterns=list(_FILES), local_files_only=trouble is not None
         )
-    except LocalEntryNotFoundError as error:
-        raise InputError(f"hf:{name}: {trouble or _brief(error)}, and no copy is cached; connect, or load a directory") from error
     except Exception as error:  # the errors of its transport have no base class that all versions share
+        if trouble:
+            raise InputError(f"hf:{name}: {trouble}, and no copy is cached; connect, or load a directory") from error
         advice = "make room or set HF_HOME to another disk" if disk_full(error) else "check name, revision and access rights"
         raise InputError(f"hf:{name} cannot be fetched ({_brief(error)}); {advice}") from error
     return Path(path), f"hf:{repo}@{revision}"

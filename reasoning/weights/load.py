@@ -41,8 +41,9 @@ def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = No
     dtype = np.dtype(jax.numpy.bfloat16) if dtype is None else _dtype(dtype)
     path, source = _find(name)
     tensors, config = open_weights(path)
+    tokenizer = _tokenizer(tensors)  # before the weights, for a vocabulary that cannot be read should cost no wait
     params = read_params(tensors, config, dtype, place)
-    return Model(config, params, _tokenizer(tensors), str(name), f"{source} ({tensors.quantisation})")
+    return Model(config, params, tokenizer, str(name), f"{source} ({tensors.quantisation})")
 
 
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
@@ -55,7 +56,7 @@ def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Pl
         _drop_tied_head(tensors, config, shapes)
     else:
         shapes.pop(gguf_config.ROPE_FREQS, None)
-    names.check(shapes, wanted, str(tensors.path), config.family)
+    names.check(shapes, wanted, tensors.origin, config.family)
     return assemble(tensors, wanted, abstract_params(config, dtype), names.axis_sizes(config), place)
 
 

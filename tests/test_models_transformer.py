@@ -1,0 +1,135 @@
+"""The decoder's structure: parameter tree, purity, numerics that a refactoring could lose."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from reasoning.models import layers, transformer
+from reasoning.models.config import ModelConfig, RopeScaling
+
+SMALL = ModelConfig("llama", 96, 32, 3, 4, 2, 8, 48, 64, 1e4, 1e-5, True)
+GEMMA = dataclasses.replace(
+    SMALL, family="gemma3", qk_norm=True, post_norms=True, norm_offset=1.0, embed_scale=5.65, activation="gelu_tanh"
+)
+FULL = dataclasses.replace(SMALL, family="qwen2", tie_embeddings=False, qkv_bias=True, out_bias=True)
+
+
+def paths(tree):
+    """{path: leaf}."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def test_leaf_names_and_shapes_do_not_move():
+    """Name tables, sharding rules, LoRA and checkpoints address these paths."""
+    shapes = {path: leaf.shape for path, leaf in paths(transformer.abstract_params(FULL)).items() if "layers/1" in path}
+    assert shapes == {
+        "layers/1/attention_norm/scale": (32,),
+        "layers/1/attention/qkv/kernel": (32, 2, 4, 8),
+        "layers/1/attention/qkv/bias": (2, 4, 8),
+        "layers/1/attention/out/kernel": (2, 2, 8, 32),
+        "layers/1/attention/out/bias": (32,),
+        "layers/1/mlp_norm/scale": (32,),
+        "layers/1/mlp/gate_up/kernel": (32, 2, 48),
+        "layers/1/mlp/down/kernel": (48, 32),
+    }
+    assert {"embed/embedding", "final_norm/scale", "head/kernel"} <= paths(transformer.abstract_params(FULL)).keys()
+    gemma = paths(transformer.abstract_params(GEMMA))
+    assert {f"layers/2/{name}/scale" for name in ("attention/q_norm", "attention_post_norm", "mlp_post_norm")} <= gemma.keys()
+
+
+def test_a_tied_head_is_one_parameter():
+    assert not any(path.startswith("head") for path in paths(transformer.abstract_params(SMALL)))
+
+
+@pytest.mark.parametrize("config", [SMALL, FULL, GEMMA], ids=["tied", "untied", "gemma3"])
+def test_abstract_parameters_are_what_init_makes(config):
+    abstract = transformer.abstract_params(config, "bfloat16")
+    made = transformer.init_params(config, jax.random.key(0), "bfloat16")
+    assert jax.tree.map(lambda a: (a.shape, a.dtype), abstract) == jax.tree.map(lambda a: (a.shape, a.dtype), made)
+    for path, leaf in paths(made).items():
+        assert leaf.dtype == (jnp.float32 if path.endswith(("scale", "bias")) else jnp.bfloat16), path
+
+
+def test_layers_do_not_start_equal():
+    made = transformer.init_params(SMALL, jax.random.key(0))["layers"]
+    assert not np.array_equal(made["0"]["mlp"]["down"]["kernel"], made["1"]["mlp"]["down"]["kernel"])
+
+
+@pytest.mark.parametrize("config", [SMALL, GEMMA], ids=["llama", "gemma3"])
+def test_random_logits_have_standard_deviation_one(config):
+    network, params = transformer.network(config), transformer.init_params(config, jax.random.key(0))
+    hidden, _ = network.forward(params, jnp.arange(64)[None] % 96, jnp.arange(64)[None], None)
+    assert 0.7 < float(network.head(params, hidden).std()) < 1.4
+
+
+def test_later_tokens_do_not_leak_into_earlier_positions():
+    network, params = transformer.network(SMALL), transformer.init_params(SMALL, jax.random.key(0))
+    tokens, positions = jnp.arange(10)[None], jnp.arange(10)[None]
+    before, _ = network.forward(params, tokens, positions, None)
+    after, _ = network.forward(params, tokens.at[0, 6].set(50), positions, None)
+    assert np.array_equal(before[0, :6], after[0, :6])
+    assert not np.allclose(before[0, 6:], after[0, 6:])
+
+
+def test_all_layers_share_one_lowered_block():
+    """Compile time: the block is traced once a kind, not once a layer."""
+    network = transformer.network(SMALL)
+    tokens = jax.ShapeDtypeStruct((2, 1), jnp.int32)
+    lowered = jax.jit(network.forward).lower(transformer.abstract_params(SMALL), tokens, tokens, None).as_text()
+    assert lowered.count("call @_block") == 3
+    assert lowered.count("func.func private @_block") == 1
+
+
+def test_bfloat16_weights_keep_float32_sums_and_residuals():
+    """With bfloat16 kernels no other array may be rounded: hidden states and logits differ from exact ones by weights alone."""
+    network = transformer.network(FULL)
+    rounded = transformer.init_params(FULL, jax.random.key(0), "bfloat16")
+    tokens, positions = jnp.arange(12)[None], jnp.arange(12)[None]
+    text = jax.jit(network.forward).lower(rounded, tokens, positions, None).as_text()
+    dots = [line for line in text.splitlines() if "dot_general" in line]
+    assert dots
+    assert all(line.rstrip().rsplit("->", 1)[1].split("xf32")[-1].startswith(">") for line in dots), dots
+    assert network.head(rounded, network.forward(rounded, tokens, positions, None)[0]).dtype == jnp.float32
+
+
+def test_gradients_flow_to_every_parameter():
+    """Training walks the same code: a stop_gradient or an integer leaf would show as a zero."""
+    network, params = transformer.network(FULL), transformer.init_params(FULL, jax.random.key(0))
+    tokens = jnp.arange(12)[None]
+
+    def loss(params):
+        hidden, _ = network.forward(params, tokens, jnp.arange(12)[None], None)
+        logits = jax.nn.log_softmax(network.head(params, hidden)[:, :-1])
+        return -jnp.take_along_axis(logits, tokens[:, 1:, None], -1).mean()
+
+    for path, gradient in paths(jax.grad(loss)(params)).items():
+        assert np.isfinite(gradient).all() and np.any(gradient), path
+
+
+def test_rotation_depends_on_distance_only():
+    q, k = (jax.random.normal(jax.random.key(seed), (1, 1, 8)) for seed in (0, 1))
+
+    def score(at_q, at_k):
+        tables = (layers.rope_table(jnp.array([[at]]), 8, 100.0, None) for at in (at_q, at_k))
+        return float(jnp.vdot(*(layers.rotate(x, table) for x, table in zip((q, k), tables, strict=True))))
+
+    assert score(9, 4) == pytest.approx(score(25, 20), abs=1e-5)
+    assert score(9, 4) != pytest.approx(score(9, 5), abs=1e-3)
+
+
+def test_llama3_scaling_keeps_fast_and_divides_slow_frequencies():
+    scaling = RopeScaling("llama3", 8.0, original_context=8192, low_freq_factor=1.0, high_freq_factor=4.0)
+    plain, factor = layers.rope_frequencies(64, 500_000.0, None)
+    scaled, same = layers.rope_frequencies(64, 500_000.0, scaling)
+    assert (factor, same) == (1.0, 1.0)
+    np.testing.assert_array_equal(scaled[:8], plain[:8])
+    np.testing.assert_allclose(scaled[-4:], plain[-4:] / 8, rtol=1e-6)
+
+
+def test_an_unknown_rope_scaling_is_refused():
+    with pytest.raises(ValueError, match="longrope"):
+        layers.rope_frequencies(8, 1e4, RopeScaling("longrope", 2.0))
