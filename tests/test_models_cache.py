@@ -1,6 +1,7 @@
 """Laws of the KV cache, in every layout and with a sliding window."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +18,9 @@ LOCAL = dataclasses.replace(PLAIN, window=3, local_layers=(True, False), rope_lo
 LAYOUTS = {"cpu": kv.CPU, "accelerator": kv.ACCELERATOR, "float32 rows": kv.Layout("float32", keys_transposed=False)}
 
 
+@functools.cache
 def make(config=PLAIN, layout=None):
-    """(params, network, jitted forward)."""
+    """(params, network, jitted forward), shared so that each shape compiles once."""
     network = transformer.network(config, layout)
     return transformer.init_params(config, jax.random.key(0)), network, jax.jit(network.forward)
 
@@ -154,7 +156,7 @@ def test_the_platform_chooses_the_layout_when_the_cache_is_made(monkeypatch):
 
 def test_a_decode_step_reuses_the_donated_cache():
     """A step must update the cache in place: XLA has to alias every byte of it."""
-    params, network, _ = make()
+    network = transformer.network(PLAIN)
     step = jax.jit(network.forward, donate_argnums=(3,))
     spec = jax.eval_shape(lambda: network.init_cache(B, S))
     token = jax.ShapeDtypeStruct((B, 1), jnp.int32)

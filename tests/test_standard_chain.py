@@ -80,6 +80,26 @@ def test_min_new_tokens_holds_back_the_stop_id_and_allowed_sets_hold_back_the_re
     assert likeliest not in longer.tokens[:3].tolist()
 
 
+def test_allowed_set_of_one_row_restricts_no_other(engine):
+    digits = engine.allowed_set([3, 4])
+    requests = [Request(id="set", tokens=PROMPT, n=20, knobs={"allowed_set": digits}), Request(id="free", tokens=PROMPT, n=20)]
+    seen = {"set": set(), "free": set()}
+    for response in engine.generate(requests, max_tokens=8, temperature=3.0):
+        seen[response.id] |= set(response.tokens.tolist())
+    assert seen["set"] == {3, 4}
+    assert len(seen["free"]) > 6
+
+
+def test_a_pause_without_a_search_does_not_hang(engine):
+    model = hash_model(sharpness=0.5)
+    pausing = Engine(model, max_slots=2)
+    options = {"max_tokens": 20, "temperature": 1.0, "allowed_set": pausing.allowed_set([ord("e"), ord("f")])}
+    (paused,) = pausing.generate([Request(id="p", prompt="x")], pause_patterns=[pausing.pattern("e")], **options)
+    (plain,) = pausing.generate([Request(id="p", prompt="x")], **options)
+    assert "e" in paused.text
+    assert paused.tokens.tolist() == plain.tokens.tolist()
+
+
 def test_the_standard_loop_holds_no_large_constant_and_no_callback(engine):
     programs = engine.programs(64)
     text = programs.decode.as_text()

@@ -75,6 +75,10 @@ class Engine:
         """Row of the text tables for the forced text `text`. Compiles nothing."""
         return self._builder.script(text)
 
+    def allowed_set(self, ids: Sequence[int]) -> int:
+        """Row of the vocabulary set that holds `ids` alone, for the knob `allowed_set`. Compiles nothing."""
+        return self._builder.vocabulary_set(ids)
+
     def generate(
         self,
         requests: Iterable[Request],

@@ -19,7 +19,7 @@ from reasoning.decode.admission import Admission, all_knobs, make_admit, make_em
 from reasoning.decode.base import Chain
 from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import Plan, slots_of
-from reasoning.decode.slots import Slots
+from reasoning.decode.slots import Slots, resume
 from reasoning.models.model import Network
 
 
@@ -37,7 +37,7 @@ class Programs:
     Attributes:
       empty(tables) → slots. room() → a zeroed waiting room. prefill(params, room, tokens, start, lengths) → room (donated).
       admit(slots, room, admission, tables) → slots (donated). decode(params, slots, tables, n) → (slots (donated), Report).
-      read(slots, row) → dict. bucket: cache length S. seconds: spent compiling.
+      read(slots, row) → dict. resume(slots, rows bool[B]) → slots (donated). bucket: cache length S. seconds: spent compiling.
     """
 
     empty: Callable[..., Slots]
@@ -46,6 +46,7 @@ class Programs:
     admit: Callable[..., Slots]
     decode: Callable[..., Any]
     read: Callable[..., dict[str, jax.Array]]
+    resume: Callable[..., Slots]
     bucket: int
     rows: int
     seconds: float
@@ -86,7 +87,8 @@ def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, pa
         params, slots, tables, integers()
     )
     read = jax.jit(read_row).lower(slots, integers())
-    lowered = (empty, room, prefill, admit, decode, read)
+    go_on = jax.jit(resume, donate_argnums=0).lower(slots, jax.ShapeDtypeStruct((rows,), bool))
+    lowered = (empty, room, prefill, admit, decode, read, go_on)
     compiled = [program.compile() for program in lowered]
     return Programs(*compiled, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
 

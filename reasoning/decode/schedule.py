@@ -61,9 +61,11 @@ class Group:
                 continue
             report, then = reports.popleft()
             done = np.asarray(report.done)  # waits for this chunk, while the next one may already run
-            emitted = np.asarray(report.emitted)
+            emitted, paused = np.asarray(report.emitted), np.asarray(report.pause)
             clock, since = time.perf_counter(), clock
             self._charge(then, emitted, clock - since)
+            if paused.any():  # nobody selects among rows here, so a pause is only a rest until the next look
+                slots = self._programs.resume(slots, jax.device_put(paused))
             self.live = int((~done & np.array([sample is not None for sample in then])).sum())
             for row, sample in enumerate(then):
                 # A report that is one chunk old may show a row done that has a new occupant by now.

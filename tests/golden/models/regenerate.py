@@ -116,7 +116,7 @@ def regenerate_real(name: str, path: pathlib.Path):
         scores = llama.scores[: llama.n_tokens]
         entry["llama_cpp"] = {"argmax": scores.argmax(-1).tolist(), "last": _strided(scores[-1])}
     source = f"transformers {transformers.__version__}, {path.name}, float32, eager attention"
-    _write(name, {"source": source, "bfloat16_argmax_agreement": agree, "prompts": entries})
+    _write(name, {"source": source, "stride": STRIDE, "bfloat16_argmax_agreement": agree, "prompts": entries})
 
 
 def _kept(position: int, logits: np.ndarray) -> dict:
