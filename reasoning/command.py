@@ -5,6 +5,7 @@ A user's mistake prints one line on standard error and exits with status 2; Ctrl
 """
 
 import json
+import os
 import re
 import signal
 import sys
@@ -42,11 +43,15 @@ def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
         if len(argv) > 1:
             raise InputError(f"unexpected argument {argv[1]!r}; settings are written --config.name=value")
         main(argv)
+        sys.stdout.flush()
     except InputError as error:
         return _report(error)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0
 
 

@@ -113,7 +113,7 @@ def test_pairs_leave_out_the_question(made):
 def test_text_hides_a_number(made):
     text = made.text()
     assert made.table.read_text() == made.text(tables.markdown) + "\n"
-    assert text.startswith("fake on doubles.sums, 40 problems\n\nmethod    N  accuracy")
+    assert text.startswith("fake\ndoubles.sums, 40 problems\n\nmethod    N  accuracy")
     assert "majority, N = 8 − majority, N = 1" in text
     lengths = {len(line) for line in text.split("\n\n")[1].splitlines()}
     assert len(lengths) == 1, "columns are aligned"

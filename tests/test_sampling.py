@@ -53,6 +53,20 @@ def test_impossible_blocks_are_skipped():
     assert draw(logits, [0.0, 0.2, 0.3, 0.7, 0.8, LAST]).tolist() == [130, 130, 639, 639, 772, 772]
 
 
+def test_a_cumulative_sum_that_rises_across_an_empty_block_does_not_end_there():
+    rng = np.random.default_rng(0)
+    full = rng.random(1187) < 0.5  # so many blocks are summed as a tree, whose rounding differs from one block to the next
+    mass = np.where(full, rng.exponential(size=1187), 0).astype(np.float32)
+    logits = np.full((1187, sampling.BLOCK), -INF, np.float32)
+    logits[:, 64] = np.log(np.where(full, mass, 1e-45)) + np.where(full, 0, -INF)
+    peak = logits.max()
+    total = np.asarray(jax.jit(lambda x: jnp.cumsum(jnp.exp(x - peak)))(logits[:, 64]))
+    rises = np.flatnonzero((np.diff(total) > 0) & ~full[1:])
+    assert len(rises)
+    token = draw(logits.ravel(), total[rises[:64]] / total[-1])
+    assert (logits.ravel()[token] > -INF).all()
+
+
 def test_tiny_masses_lose_no_draw():
     logits = np.full(300, -80.0)  # together 300 e^-80 of the largest
     logits[299] = 5.0
@@ -118,7 +132,8 @@ def test_greedy_ties_go_to_the_lowest_id(size):
 @pytest.mark.parametrize(("size", "n"), [(50, 50), (1000, 5), (20_011, 128)])
 def test_leading_tokens_are_those_of_a_stable_sort(size, n):
     rng = np.random.default_rng(size)
-    scores = np.stack([rng.normal(size=size), rng.integers(0, 9, size), np.where(rng.random(size) < 0.6, 1.0, -INF)])
+    ties = [rng.integers(0, 9, size), rng.geometric(0.5, size), np.where(rng.random(size) < 0.6, 1.0, -INF)]
+    scores = np.stack([rng.normal(size=size), *ties])
     scores = scores.astype(np.float32)
     values, ids = jax.jit(sampling.top, static_argnums=1)(jnp.asarray(scores), n)
     order = np.argsort(-scores, axis=-1, kind="stable")[:, :n]

@@ -386,14 +386,14 @@ def test_a_row_that_needs_bisection_changes_no_bit_of_its_neighbours():
 
 
 def test_bisection_finds_thresholds_of_either_sign_and_zero():
-    values = np.float32([3e38, 0.75, 1e-30, 0.0, -0.0, -2.5, -3e38])
+    values = np.float32([3e38, 0.75, np.nextafter(np.float32(0.75), 0, dtype=np.float32), 1e-30, 0.0, -0.0, -2.5, -3e38])
     order = truncation._order(jnp.asarray(values))
     assert (np.diff(np.asarray(order)) < 0).all()
     assert np.array_equal(truncation._float(order), values)
-    rows = np.tile(np.append(values, [-INF] * 100), (7, 1))
-    target, wanted = jnp.arange(1, 8, dtype=jnp.float32), jnp.ones(7, bool)
-    found = truncation._bisect(jnp.asarray(rows), target, lambda x: x, jnp.ones_like, jnp.full(7, 3.3e38), wanted)
-    assert (rows >= np.asarray(found)[:, None]).sum(-1).tolist() == [1, 2, 3, 5, 5, 6, 7]
+    rows = np.tile(np.append(values, [-INF] * 100), (8, 1))
+    target, wanted = jnp.arange(1, 9, dtype=jnp.float32), jnp.ones(8, bool)
+    found = truncation._bisect(jnp.asarray(rows), target, lambda x: x, jnp.ones_like, jnp.full(8, 3.3e38), wanted)
+    assert (rows >= np.asarray(found)[:, None]).sum(-1).tolist() == [1, 2, 3, 4, 6, 6, 7, 8]
 
 
 def test_frequencies_after_a_mix_of_truncations_are_those_of_the_truncated_softmax():

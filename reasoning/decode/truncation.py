@@ -10,12 +10,13 @@ the sum first reaches a target (k tokens of mass 1; probability p). Tokens at or
 
 `threshold` answers from the 128 best tokens of a row when their mass reaches the target, which is nearly always so, and
 otherwise by bisection on the bit pattern of the float: 32 masked sums over the vocabulary, exact, run only if some row
-needs them. Which of the two serves a row depends on that row alone, and a threshold is a float either way, so neighbours change no bit.
+needs them. Which of the two serves a row depends on that row alone, and a threshold is a float either way, so neighbours
+change no bit.
 
 The kept set is the smallest with at least the target mass, and never empty. Tokens whose scores tie with the last one kept
 are kept too, as in Hugging Face's top-k and typical-p (its top-p cuts through a tie in the order of its sort).
 
-Axis legend: `B` slots (rows), `V` vocabulary, `C` candidates.
+Axis legend: `B` slots (rows), `V` vocabulary.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from reasoning.decode.sampling import top
 
 CANDIDATES = 128
 IMPOSSIBLE = -jnp.inf
-SMALLEST = 1e-6  # of a probability target: 0 would keep nothing, and means "greedy" to no one for sure
+SMALLEST = 1e-6  # of a probability target: 0 would ask for an empty set
 
 Elementwise = Callable[[jax.Array], jax.Array]
 

@@ -6,6 +6,7 @@ stand beside the lines, wherever there is room.
 
 import io
 import itertools
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib
@@ -18,6 +19,7 @@ from reasoning.evaluation.scores import Row
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*"
+WIDTH = 105  # characters of a title line
 INK, FAINT = "#333333", "#dddddd"
 STYLE = {"font.size": 11, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
 # Where a label may stand, in points from its marker, best first: (x, y, alignment).
@@ -37,7 +39,13 @@ def draw(rows: Sequence[Row], title: str) -> bytes:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), dpi=160, layout="constrained")
         canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
-        axes.set_title(title, fontsize=9.5, loc="left", color="#666666", pad=12)
+        axes.set_title(
+            "\n".join(textwrap.fill(line, WIDTH) for line in title.splitlines()),
+            fontsize=9.5,
+            loc="left",
+            color="#666666",
+            pad=12,
+        )
         _dress(axes, rows)
         methods = list(dict.fromkeys(row.label for row in rows))
         styles = dict(zip(methods, zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False), strict=False))

@@ -28,7 +28,7 @@ class Report:
     """What was found, and where it is written.
 
     Attributes:
-      title: model with the source of its weights, task, number of problems.
+      title: two lines: model with the source of its weights; task and number of problems.
       rows: one per method and N. versus: the pairs of `pairs` with A minus B.
       table, picture: files.
     """
@@ -64,7 +64,7 @@ def report(workdir: Path) -> Report:
         found += new
     out = workdir / "report"
     made = Report(
-        title=f"{model_name(identity['model'])} on {task_name(config['task'])}, {len(problems)} problems",
+        title=f"{model_name(identity['model'])}\n{task_name(config['task'])}, {len(problems)} problems",
         rows=tuple(found),
         versus=tuple((a, b, stats.difference([x - y for x, y in zip(a.values, b.values, strict=True)])) for a, b in pairs(found)),
         table=out / "table.md",
