@@ -7,3 +7,6 @@ a bug of ours.
 
 class InputError(ValueError):
     """Bad input: a wrong file, name, knob or configuration. The message is one line and ends with what to do about it."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(str(message).splitlines()))  # what it quotes may hold line breaks

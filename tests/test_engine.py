@@ -169,6 +169,9 @@ def test_max_tokens_is_never_exceeded_even_inside_a_script(engine):
         (Request(id="x", tokens=[999]), {}, "token ids outside"),
         (Request(id="x", prompt="a", seed=-1), {}, "seed"),
         (Request(id="x", prompt="a", samples=(1, 1)), {}, "samples must be distinct"),
+        (Request(id="x", prompt="a"), {"allowed_set": 9}, "row 9 of the sets, which does not exist"),
+        (Request(id="x", prompt="a"), {"forced_start": 99}, "row 99 of the scripts"),
+        (Request(id="x", prompt="a"), {"thinking_end": 99}, "row 99 of the patterns"),
     ],
 )
 def test_bad_request_is_refused_in_one_line_before_anything_runs(engine, request_, knobs, message):

@@ -23,7 +23,7 @@ from reasoning.models.model import Network
 # Knobs that the loop itself reads, whatever the chain.
 LOOP_KNOBS = {
     **phases.KNOBS,
-    "forced_start": Knob("int32", (), -1, -1, None, "script row that the response begins with; -1 for none"),
+    "forced_start": Knob("int32", (), -1, -1, None, "script row that the response begins with; -1 for none", "scripts"),
 }
 
 

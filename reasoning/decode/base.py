@@ -32,6 +32,8 @@ class Knob:
       neutral: the value at which the stage is a bitwise no-op; broadcast to `shape`.
       low, high: inclusive bounds checked on the host before a request is admitted; None is unbounded.
       meaning: one line with units, shown in errors and `--help`.
+      rows_of: "patterns", "scripts" or "sets" if the value is a row of that text table; the engine refuses rows that do not
+        exist, which a gather on the device would clamp in silence.
     """
 
     dtype: str
@@ -40,6 +42,7 @@ class Knob:
     low: float | None = None
     high: float | None = None
     meaning: str = ""
+    rows_of: str = ""
 
     def fill(self, name: str, value: Any) -> np.ndarray:
         """`value` as an array of this knob's dtype and shape; short vectors are padded with `neutral`. Raises InputError."""

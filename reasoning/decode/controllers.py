@@ -33,7 +33,7 @@ def _watch(name: str, reach: int, meaning: str, act) -> Controller:
       reach: tokens that a match may touch, R + 1.
       act: (hit bool[B], Match, Decision that decides nothing) → Decision, called every step.
     """
-    knob = Knob("int32", (MAX_PATTERNS,), 0, 0, None, meaning)
+    knob = Knob("int32", (MAX_PATTERNS,), 0, 0, None, meaning, "patterns")
 
     def init(knobs: Knobs, context: Context):
         return fold_any(context.tables.patterns, knobs[name], context.tokens, context.length, context.prompt_length)

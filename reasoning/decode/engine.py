@@ -119,7 +119,7 @@ class Engine:
         strings = [*stop, *request.stop]
         if strings:
             values["stop_patterns"] = [self._builder.pattern(text) for text in strings]
-        filled = fill_knobs(all_knobs(chain), values, f"request {request.id!r}")
+        filled = fill_knobs(all_knobs(chain), values, self._builder.counts, f"request {request.id!r}")
         return Job(request, prompt, sample_numbers(request), limit, filled)
 
     def programs(self, bucket: int, chain: Chain = STANDARD) -> Programs:

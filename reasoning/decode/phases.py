@@ -18,8 +18,8 @@ BEFORE, THINKING, ANSWER = range(3)
 
 # 0 is the pattern that never matches. With an end and no start, thinking begins with the first generated token.
 KNOBS = {
-    "thinking_start": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that opens thinking; 0 for none"),
-    "thinking_end": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that closes thinking; 0 for none"),
+    "thinking_start": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that opens thinking; 0 for none", "patterns"),
+    "thinking_end": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that closes thinking; 0 for none", "patterns"),
 }
 
 

@@ -123,9 +123,23 @@ def check_request(request: Request, max_tokens: int, context: int, prompt: np.nd
     return limit
 
 
-def fill_knobs(specs: Mapping[str, Knob], values: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
-    """Every knob as an array, those not named at their neutral value. Raises InputError for an unknown name."""
+def fill_knobs(
+    specs: Mapping[str, Knob], values: Mapping[str, Any], rows: Mapping[str, int], where: str
+) -> dict[str, np.ndarray]:
+    """Every knob as an array, those not named at their neutral value.
+
+    Args:
+      rows: rows in use of each text table. where: begins the message of an error.
+    Raises InputError for an unknown name, a value out of bounds, or a row of a text table that does not exist.
+    """
     for name in values:
         if name not in specs:
             raise InputError(f"{where}: unknown knob {name!r}; this chain has {', '.join(sorted(specs))}")
-    return {name: knob.fill(name, values.get(name, np.full(knob.shape, knob.neutral))) for name, knob in specs.items()}
+    filled = {name: knob.fill(name, values.get(name, np.full(knob.shape, knob.neutral))) for name, knob in specs.items()}
+    for name, knob in specs.items():
+        if knob.rows_of and filled[name].max(initial=-1) >= rows[knob.rows_of]:
+            raise InputError(
+                f"{where}: knob {name!r} names row {filled[name].max()} of the {knob.rows_of}, which does not exist; "
+                "take rows from engine.pattern, engine.script or engine.allowed_set"
+            )
+    return filled

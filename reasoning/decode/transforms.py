@@ -99,7 +99,9 @@ def allowed_set() -> Transform:
         index = knobs["allowed_set"]
         return jnp.where(context.tables.sets[index] | (index == 0)[:, None], logits, IMPOSSIBLE)
 
-    return stateless({"allowed_set": Knob("int32", (), 0, 0, None, "which vocabulary set may be sampled; 0 is all tokens")}, edit)
+    return stateless(
+        {"allowed_set": Knob("int32", (), 0, 0, None, "which vocabulary set may be sampled; 0 is all tokens", "sets")}, edit
+    )
 
 
 def min_new_tokens() -> Transform:

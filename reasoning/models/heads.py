@@ -6,14 +6,14 @@ Axis legend: `D` model, `V` vocabulary.
 import jax
 from flax import nnx
 
-from reasoning.models.layers import product
+from reasoning.models.layers import gaussian, product
 
 
 class VocabularyHead(nnx.Module):
     """An untied language head; its kernel is [V, D] like an embedding, so that tied and untied run the same product."""
 
     def __init__(self, vocab_size, d_model, dtype, rngs):
-        self.kernel = nnx.Param((jax.random.normal(rngs.params(), (vocab_size, d_model)) * d_model**-0.5).astype(dtype))
+        self.kernel = nnx.Param(gaussian(rngs.params(), (vocab_size, d_model), d_model, dtype))
 
 
 def vocabulary_logits(hidden: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ Sources: RMSNorm arXiv:1910.07467; RoPE arXiv:2104.09864; YaRN arXiv:2309.00071;
 `modeling_rope_utils`.
 """
 
+import functools
 import math
 
 import jax
@@ -33,6 +34,12 @@ def _is_slow_row(pattern: str, x: jax.Array) -> bool:
     return x.ndim > 1 and x.size == summed and x.dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def gaussian(key: jax.Array, shape: tuple[int, ...], fan_in: int, dtype) -> jax.Array:
+    """Initial weights of variance 1 / fan_in. Consumes `key`. Compiled once a shape, which all layers share."""
+    return (jax.random.normal(key, shape) * fan_in**-0.5).astype(dtype)
+
+
 class Linear(nnx.Module):
     """A linear map with named axes: `pattern` contracts the input's last axes with the kernel's.
 
@@ -41,7 +48,7 @@ class Linear(nnx.Module):
 
     def __init__(self, pattern, shape, fan_in, dtype, rngs, bias_shape=None):
         self.pattern = pattern
-        self.kernel = nnx.Param((jax.random.normal(rngs.params(), shape) * fan_in**-0.5).astype(dtype))
+        self.kernel = nnx.Param(gaussian(rngs.params(), shape, fan_in, dtype))
         self.bias = nnx.Param(jnp.zeros(bias_shape, jnp.float32)) if bias_shape else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -69,7 +76,7 @@ class Embedding(nnx.Module):
 
     def __init__(self, vocab_size, d_model, multiplier, dtype, rngs):
         self.multiplier = multiplier
-        self.embedding = nnx.Param((jax.random.normal(rngs.params(), (vocab_size, d_model)) * d_model**-0.5).astype(dtype))
+        self.embedding = nnx.Param(gaussian(rngs.params(), (vocab_size, d_model), d_model, dtype))
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """int32[B, T] → float32[B, T, D]."""

@@ -110,12 +110,7 @@ def abstract_params(config: ModelConfig, dtype="float32") -> Params:
 
 def init_params(config: ModelConfig, key: jax.Array, dtype="float32") -> Params:
     """Random parameters with logits of standard deviation about 1; consumes `key`. Same tree as `abstract_params`."""
-
-    @jax.jit
-    def make(key):
-        return nnx.to_pure_dict(nnx.state(_build(config, key, dtype), nnx.Param))
-
-    return make(key)
+    return nnx.to_pure_dict(nnx.state(_build(config, key, dtype), nnx.Param))
 
 
 def apply(config: ModelConfig):

@@ -277,6 +277,11 @@ class TableBuilder:
             self._built = None
         return self._sets[key]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows in use of each table, by its name in `reasoning.decode.base.Knob.rows_of`."""
+        return {"patterns": len(self._patterns) + 1, "scripts": len(self._scripts), "sets": len(self._sets)}
+
     def build(self) -> Tables:
         """The tables as numpy arrays; the same object until something is added, so that it is put on the device once."""
         if self._built is None:
