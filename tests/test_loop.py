@@ -96,6 +96,20 @@ def test_script_after_a_rewind_stands_where_the_tokens_stood(engine):
     assert (waited.ledger.forced, waited.ledger.discarded, waited.ledger.sampled) == (4, 3, 16)
 
 
+def test_a_token_taken_back_is_drawn_anew():
+    """In a bounded number of steps: drawn with the old uniform, the rejected token would come again for ever."""
+    chain = Chain((temperature(),), (reject(1),))
+    engine = Engine(hash_model(4, sharpness=0.0), max_slots=4)  # four ids, all alike
+    programs, tables = engine.programs(64, chain), jax.device_put(engine._builder.build())
+    admission = blank_admission(chain, 4, 64)
+    admission.source[:], admission.identity[:, 0], admission.limit[:] = 0, range(4), 30
+    slots = programs.admit(programs.empty(tables), programs.room(), jax.device_put(admission), tables)
+    slots, report = run(engine, programs, tables, slots, 200)
+    assert np.asarray(report.done).all()
+    assert (np.asarray(slots.discarded) > 0).all()
+    assert min(len(set(row[1:30])) for row in slots.tokens.tolist()) == 3
+
+
 def test_frequencies_after_a_rewind_are_those_of_rejection_sampling():
     """Keying by position would draw the rejected token's uniform again: an endless loop, or a skewed rest."""
     vocab = 8

@@ -21,8 +21,8 @@ class Attention(nnx.Module):
         K, G, H, D = config.num_kv_heads, config.groups, config.head_dim, config.d_model
         self.window = config.window if local else None
         self.scale = H**-0.5 if config.query_scale is None else config.query_scale
-        self.qkv = Linear("btd,dkmh->btkmh", (D, K, G + 2, H), D, dtype, rngs, (K, G + 2, H) if config.qkv_bias else None)
-        self.out = Linear("btkgh,kghd->btd", (K, G, H, D), K * G * H, dtype, rngs, (D,) if config.out_bias else None)
+        self.qkv = Linear((D,), (K, G + 2, H), dtype, rngs, config.qkv_bias)
+        self.out = Linear((K, G, H), (D,), dtype, rngs, config.out_bias)
         self.q_norm = RMSNorm(H, config.norm_eps, config.norm_offset) if config.qk_norm else None
         self.k_norm = RMSNorm(H, config.norm_eps, config.norm_offset) if config.qk_norm else None
 

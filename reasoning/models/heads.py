@@ -17,5 +17,9 @@ class VocabularyHead(nnx.Module):
 
 
 def vocabulary_logits(hidden: jax.Array, kernel: jax.Array) -> jax.Array:
-    """float32[..., D] and [V, D] → float32[..., V]; `kernel` is the embedding itself when the head is tied."""
-    return product("...d,vd->...v", hidden, kernel)
+    """float32[..., D] and [V, D] → float32[..., V]; `kernel` is the embedding itself when the head is tied.
+
+    The product has two axes a side: from three on XLA:CPU copies the transposed kernel at the start of every program.
+    """
+    logits = product("bd,vd->bv", hidden.reshape(-1, hidden.shape[-1]), kernel)
+    return logits.reshape(*hidden.shape[:-1], kernel.shape[0])

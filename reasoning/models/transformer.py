@@ -27,8 +27,8 @@ class MLP(nnx.Module):
 
     def __init__(self, config: ModelConfig, dtype, rngs):
         self.activation = config.activation
-        self.gate_up = Linear("btd,dcf->btcf", (config.d_model, 2, config.d_ff), config.d_model, dtype, rngs)
-        self.down = Linear("btf,fd->btd", (config.d_ff, config.d_model), config.d_ff, dtype, rngs)
+        self.gate_up = Linear((config.d_model,), (2, config.d_ff), dtype, rngs)
+        self.down = Linear((config.d_ff,), (config.d_model,), dtype, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """float32[B, T, D] → float32[B, T, D]."""

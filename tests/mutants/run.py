@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+SECONDS = 300  # for the tests of one fault
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,7 +36,10 @@ def survives(fault: dict, tree: Path) -> bool:
     path.write_text(sound.replace(fault["old"], fault["new"]))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *fault["tests"]]
     try:
-        done = subprocess.run(command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, text=True)
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return False  # it hangs, which nobody would overlook
     finally:
         path.write_text(sound)
     if done.returncode not in (0, 1):
