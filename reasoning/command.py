@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from reasoning.errors import InputError
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Parses the flags and calls `main(argv)`; never returns."""
+    logging.set_verbosity(logging.WARNING)  # JAX reports every backend that it does not find
     try:
         app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
     except InputError as error:

@@ -1,14 +1,12 @@
 """Tiny models of every family against golden logits of transformers (tests/golden/models/tiny.json), in float32."""
 
 import functools
-import json
-import pathlib
 
 import numpy as np
 import pytest
 from golden.models import ours, tiny
 
-GOLDEN = json.loads((pathlib.Path(__file__).parent / "golden/models/tiny.json").read_text("utf-8"))
+GOLDEN = ours.golden("tiny")
 CASES = sorted(tiny.CASES)
 
 

@@ -1,15 +1,12 @@
 """Real GGUF weights against golden logits of transformers and llama.cpp (tests/golden/models/<model>.json)."""
 
-import json
-import pathlib
-
 import jax
 import numpy as np
 import pytest
+from golden.models import ours
 
 import reasoning
 
-FOLDER = pathlib.Path(__file__).parent / "golden/models"
 MODELS = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct")
 
 
@@ -24,15 +21,15 @@ def teacher_forced(model, prompts) -> list[np.ndarray]:
 @pytest.fixture(scope="module", params=MODELS)
 def golden_and_logits(request):
     """(golden, float32 logits of every prompt) of one model, loaded, used and freed."""
-    golden = json.loads((FOLDER / f"{request.param}.json").read_text("utf-8"))
+    golden = ours.golden(request.param)
     return golden, teacher_forced(reasoning.load(request.param, dtype="float32"), golden["prompts"])
 
 
 def test_float32_logits_do_not_drift_from_transformers(golden_and_logits):
     golden, logits = golden_and_logits
-    for entry, ours in zip(golden["prompts"], logits, strict=True):
+    for entry, mine in zip(golden["prompts"], logits, strict=True):
         for kept in entry["positions"]:
-            row = ours[kept["position"]]
+            row = mine[kept["position"]]
             np.testing.assert_allclose(row[np.array(kept["top_ids"])], kept["top"], rtol=0, atol=1e-3)
             np.testing.assert_allclose(row[:: golden["stride"]], kept["strided"], rtol=0, atol=1e-3)
 
@@ -40,9 +37,9 @@ def test_float32_logits_do_not_drift_from_transformers(golden_and_logits):
 def test_64_greedy_tokens_are_those_of_transformers(golden_and_logits):
     """Each token is the argmax after the ones before it, so the greedy continuation is the same, by induction."""
     golden, logits = golden_and_logits
-    for entry, ours in zip(golden["prompts"], logits, strict=True):
+    for entry, mine in zip(golden["prompts"], logits, strict=True):
         assert len(entry["greedy"]) == 64
-        assert ours.argmax(-1)[len(entry["ids"]) - 1 : -1].tolist() == entry["greedy"]
+        assert mine.argmax(-1)[len(entry["ids"]) - 1 : -1].tolist() == entry["greedy"]
 
 
 def test_llama_cpp_reads_the_same_model_out_of_the_file(golden_and_logits):
@@ -50,20 +47,20 @@ def test_llama_cpp_reads_the_same_model_out_of_the_file(golden_and_logits):
     a correlation below 0.9 and few equal argmaxes; measured here 0.999 … 1 and 93 … 100 %."""
     golden, logits = golden_and_logits
     same = total = 0
-    for entry, ours in zip(golden["prompts"], logits, strict=True):
+    for entry, mine in zip(golden["prompts"], logits, strict=True):
         theirs = entry["llama_cpp"]
-        same += int((ours.argmax(-1) == theirs["argmax"]).sum())
+        same += int((mine.argmax(-1) == theirs["argmax"]).sum())
         total += len(theirs["argmax"])
-        assert np.corrcoef(ours[-1][:: golden["stride"]], theirs["last"])[0, 1] > 0.99
+        assert np.corrcoef(mine[-1][:: golden["stride"]], theirs["last"])[0, 1] > 0.99
     assert same / total > 0.9
 
 
 @pytest.mark.parametrize("fixture", ["smollm2", "qwen05"])
 def test_bfloat16_keeps_the_argmax_at_least_as_often_as_transformers(fixture, request):
     model = request.getfixturevalue(fixture)
-    golden = json.loads((FOLDER / f"{model.name}.json").read_text("utf-8"))
+    golden = ours.golden(model.name)
     logits = teacher_forced(model, golden["prompts"])
     kernels = {leaf.dtype.name for leaf in jax.tree.leaves(model.params) if leaf.ndim > 1 and leaf.size > 10_000}
     assert kernels == {"bfloat16"}
-    same = [int((ours.argmax(-1) == e["argmax"]).sum()) for e, ours in zip(golden["prompts"], logits, strict=True)]
+    same = [int((mine.argmax(-1) == e["argmax"]).sum()) for e, mine in zip(golden["prompts"], logits, strict=True)]
     assert sum(same) >= sum(golden["bfloat16_argmax_agreement"])

@@ -1,6 +1,8 @@
 """The tiny models of `tiny.py` in our own code, and every way of feeding a prompt to a cache."""
 
 import itertools
+import json
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -73,3 +75,8 @@ def chunked_logits(model: Model, tokens: np.ndarray, splits: np.ndarray, size: i
 def all_splits(length: int) -> np.ndarray:
     """bool[2^(length-1), length]: every way of cutting `length` tokens into chunks."""
     return np.array([(True, *cuts) for cuts in itertools.product((False, True), repeat=length - 1)])
+
+
+def golden(name: str) -> dict:
+    """The content of tests/golden/models/<name>.json."""
+    return json.loads((pathlib.Path(__file__).parent / f"{name}.json").read_text("utf-8"))
