@@ -136,7 +136,7 @@ class Engine:
     def _run(self, jobs: list[Job], chain: Chain, turn: int) -> Iterator[Response]:
         groups: dict[int, list[Job]] = collections.defaultdict(list)
         for job in jobs:
-            groups[bucket_of(len(job.prompt) + job.max_tokens, self.model.config.context)].append(job)
+            groups[bucket_of(self._plan, len(job.prompt) + job.max_tokens, self.model.config.context)].append(job)
         tables = jax.device_put(self._builder.build())
         try:
             for bucket in sorted(groups):

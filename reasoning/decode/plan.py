@@ -12,8 +12,6 @@ import jax
 from reasoning.errors import InputError
 from reasoning.models.model import Network
 
-SMALLEST_BUCKET = 64
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -22,6 +20,7 @@ class Plan:
     Attributes:
       platform: "cpu", "gpu" or "tpu".
       max_slots: rows a program may have, if memory allows.
+      smallest_bucket: cache length of the shortest requests; longer ones take the next of × 3/2, × 4/3, × 3/2, …
       memory: bytes for slots and waiting room; None is unlimited.
       prefill_rows, prefill_chunk: the one shape of prefill, rows and tokens.
       steps: decode steps between two looks of the host. unroll: steps between two tests of the loop's end.
@@ -30,6 +29,7 @@ class Plan:
 
     platform: str
     max_slots: int
+    smallest_bucket: int
     memory: int | None
     prefill_rows: int
     prefill_chunk: int
@@ -43,9 +43,25 @@ class Plan:
 
 
 _PLATFORMS = {
-    "cpu": {"max_slots": 32, "prefill_rows": 4, "prefill_chunk": 64, "steps": 8, "unroll": 1, "lag": 0},
-    "gpu": {"max_slots": 256, "prefill_rows": 8, "prefill_chunk": 256, "steps": 32, "unroll": 4, "lag": 1},
-    "tpu": {"max_slots": 256, "prefill_rows": 8, "prefill_chunk": 256, "steps": 32, "unroll": 1, "lag": 1},
+    "cpu": {"max_slots": 32, "smallest_bucket": 64, "prefill_rows": 4, "prefill_chunk": 64, "steps": 8, "unroll": 1, "lag": 0},
+    "gpu": {
+        "max_slots": 256,
+        "smallest_bucket": 128,
+        "prefill_rows": 8,
+        "prefill_chunk": 256,
+        "steps": 32,
+        "unroll": 4,
+        "lag": 1,
+    },
+    "tpu": {
+        "max_slots": 256,
+        "smallest_bucket": 128,
+        "prefill_rows": 8,
+        "prefill_chunk": 256,
+        "steps": 32,
+        "unroll": 1,
+        "lag": 1,
+    },
 }
 
 
@@ -59,7 +75,7 @@ def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> P
     if unknown:
         raise InputError(f"unknown plan field {unknown[0]!r}; fields are {', '.join(sorted(fields))}")
     fields.update(overrides)
-    for name in ("max_slots", "prefill_rows", "prefill_chunk", "steps", "unroll"):
+    for name in ("max_slots", "smallest_bucket", "prefill_rows", "prefill_chunk", "steps", "unroll"):
         if not isinstance(fields[name], int) or fields[name] < 1:
             raise InputError(f"{name} must be a whole number ≥ 1, got {fields[name]!r}")
     return Plan(**fields)
@@ -74,14 +90,15 @@ def _free_memory(platform: str, params_bytes: int) -> int | None:
     return None if limit is None else int(0.85 * max(limit - max(params_bytes, stats.get("bytes_in_use", 0)), 0))
 
 
-def bucket_of(tokens: int, context: int) -> int:
+def bucket_of(plan: Plan, tokens: int, context: int) -> int:
     """Cache length for a request of `tokens` = prompt + maximum new tokens: 64, 96, 128, 192, 256, 384, … or the context.
 
     A function of the request alone, so that neighbours never change a row's bits.
     """
-    size = SMALLEST_BUCKET
+    size, between = plan.smallest_bucket, False
     while size < tokens:
-        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+        size = size * 4 // 3 if between else size * 3 // 2
+        between = not between
     return max(min(size, context), tokens)
 
 
