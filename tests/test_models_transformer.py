@@ -100,6 +100,40 @@ def test_bfloat16_weights_keep_float32_sums():
     assert sum(weight.endswith("xbf16") for _, weight, _ in products) == 5, products
 
 
+@pytest.mark.parametrize("batch", [1, 2, 8])
+@pytest.mark.parametrize("config", [SMALL, FULL], ids=["tied", "untied"])
+def test_a_decode_call_copies_no_weight(config, batch):
+    """XLA:CPU likes to hoist a widened embedding, a transposed head or a transposed `out` out of the loop, into every call."""
+    config = dataclasses.replace(config, vocab_size=4096, d_model=64)
+    network = transformer.network(config)
+
+    def decode(params, tokens, cache, steps):
+        def body(carry):
+            step, tokens, cache = carry
+            hidden, cache = network.forward(params, tokens, jnp.full_like(tokens, step), cache)
+            logits = network.head(params, hidden)
+            return step + 1, logits.max(-1).astype(jnp.int32), cache
+
+        return jax.lax.while_loop(lambda carry: carry[0] < steps, body, (0, tokens, cache))
+
+    cache = jax.eval_shape(lambda: network.init_cache(batch, 16))
+    tokens = jax.ShapeDtypeStruct((batch, 1), jnp.int32)
+    lowered = jax.jit(decode, donate_argnums=2).lower(transformer.abstract_params(config, "bfloat16"), tokens, cache, 8)
+    scratch = lowered.compile().memory_analysis().temp_size_in_bytes
+    logits, smallest_copy = 4 * max(batch, 2) * config.vocab_size, 2 * config.d_model * config.num_heads * config.head_dim
+    assert scratch < 2 * logits + config.num_layers * smallest_copy, scratch
+
+
+def test_a_lone_row_of_bfloat16_is_the_row_of_a_batch():
+    """One token alone takes a padded product on a CPU: it must be the same number."""
+    network, params = transformer.network(FULL), transformer.init_params(FULL, jax.random.key(0), "bfloat16")
+    forward, tokens, positions = jax.jit(network.forward), jnp.array([[5], [9]]), jnp.zeros((2, 1), int)
+    together = network.head(params, forward(params, tokens, positions, None)[0])
+    alone = network.head(params, forward(params, tokens[:1], positions[:1], None)[0])
+    assert alone.shape == (1, 1, 96)
+    np.testing.assert_allclose(alone[0], together[0], rtol=0, atol=1e-5)
+
+
 def test_gradients_flow_to_every_parameter():
     """Training walks the same code: a stop_gradient or an integer leaf would show as a zero."""
     network, params = transformer.network(FULL), transformer.init_params(FULL, jax.random.key(0))

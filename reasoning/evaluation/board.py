@@ -24,7 +24,14 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from reasoning.evaluation.records import Lines, dumps, readable_errors, write_atomic
 
-SCALARS = ("accuracy", "accuracy_low", "accuracy_high", "tokens_per_second", "live_slots")
+# Name in metrics.jsonl → tag, whose first part is the section in which TensorBoard shows the curve.
+SCALARS = {
+    "accuracy": "accuracy/so_far",
+    "accuracy_low": "accuracy/interval_low",
+    "accuracy_high": "accuracy/interval_high",
+    "tokens_per_second": "engine/tokens_per_second",
+    "live_slots": "engine/live_slots",
+}
 
 
 class Events:
@@ -148,9 +155,9 @@ class Board:
 
     def _view(self, line: Mapping[str, Any]) -> None:
         step, seconds = line["step"], line["time"]
-        for name in SCALARS:
+        for name, tag in SCALARS.items():
             if line[name] is not None:
-                self._events.scalar(name, line[name], step, seconds)
+                self._events.scalar(tag, line[name], step, seconds)
         self._events.histogram("lengths", {int(value): count for value, count in line["lengths"].items()}, step, seconds)
         record = self._texts.get(tuple(line["shown"]))
         if record is not None:

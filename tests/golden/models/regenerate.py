@@ -21,6 +21,7 @@ import transformers
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from golden.models import tiny
 
+torch.set_num_threads(1)  # its thread pool and XLA's in one process spin against each other: 13 × slower steps with two
 FOLDER = pathlib.Path(__file__).parent
 PROMPTS = (
     "def fibonacci(n):\n    if n < 2:\n        return n\n    return",
