@@ -103,8 +103,8 @@ def test_bfloat16_weights_keep_float32_sums():
 @pytest.mark.parametrize("batch", [1, 2, 8])
 @pytest.mark.parametrize("config", [SMALL, FULL], ids=["tied", "untied"])
 def test_a_decode_call_copies_no_weight(config, batch):
-    """XLA:CPU likes to hoist a widened embedding, a transposed head or a transposed `out` out of the loop, into every call."""
-    config = dataclasses.replace(config, vocab_size=4096, d_model=64)
+    """XLA:CPU likes to hoist a widened embedding, a transposed head or a widened kernel out of the loop, into every call."""
+    config = dataclasses.replace(config, vocab_size=1024, d_model=64)
     network = transformer.network(config)
 
     def decode(params, tokens, cache, steps):
@@ -120,8 +120,8 @@ def test_a_decode_call_copies_no_weight(config, batch):
     tokens = jax.ShapeDtypeStruct((batch, 1), jnp.int32)
     lowered = jax.jit(decode, donate_argnums=2).lower(transformer.abstract_params(config, "bfloat16"), tokens, cache, 8)
     scratch = lowered.compile().memory_analysis().temp_size_in_bytes
-    logits, smallest_copy = 4 * max(batch, 2) * config.vocab_size, 2 * config.d_model * config.num_heads * config.head_dim
-    assert scratch < 2 * logits + config.num_layers * smallest_copy, scratch
+    smallest_copy = 2 * config.vocab_size * config.d_model  # bytes of the head
+    assert scratch < 0.75 * smallest_copy, scratch
 
 
 def test_a_lone_row_of_bfloat16_is_the_row_of_a_batch():

@@ -18,7 +18,7 @@ from reasoning.decode import phases
 from reasoning.decode.base import Chain, Knob, select_rows
 from reasoning.decode.loop import initial_states
 from reasoning.decode.slots import Playing, Slots, identity_key
-from reasoning.models.model import Network
+from reasoning.models.network import Network
 
 # Knobs that the loop itself reads, whatever the chain.
 LOOP_KNOBS = {

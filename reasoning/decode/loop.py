@@ -16,7 +16,7 @@ from reasoning.decode import phases
 from reasoning.decode.base import Chain, Context, active, apply_gated, decide, select_rows
 from reasoning.decode.sampling import log_prob, sample, top_log_probs, uniform
 from reasoning.decode.slots import DRAW, STOP_LENGTH, Playing, Slots, States, ring_fill, ring_read, ring_size, ring_write
-from reasoning.models.model import Network
+from reasoning.models.network import Network
 
 
 class Report(NamedTuple):

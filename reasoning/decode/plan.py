@@ -10,7 +10,7 @@ import os
 import jax
 
 from reasoning.errors import InputError
-from reasoning.models.model import Network
+from reasoning.models.network import Network
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from reasoning.decode.base import Chain
 from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import Plan, slots_of
 from reasoning.decode.slots import Slots, resume
-from reasoning.models.model import Network
+from reasoning.models.network import Network
 
 
 def read_row(slots: Slots, row: jax.Array) -> dict[str, jax.Array]:

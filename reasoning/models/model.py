@@ -1,38 +1,17 @@
-"""A loaded model as the user holds it, and the network as the engine sees it.
+"""A loaded model as the user holds it: configuration, parameters, tokenizer, and the reference forward pass.
 
-Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `V` vocabulary.
+Axis legend: `B` sequences, `T` tokens, `V` vocabulary.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from reasoning.models.config import ModelConfig
-
-Params = dict[str, Any]
-
-
-class Network(NamedTuple):
-    """Pure functions of one architecture; a scripted double for tests implements the same five.
-
-    Attributes:
-      forward: (params, tokens int32[B, T], positions int32[B, T], cache | None) → (hidden float32[B, T, D], cache).
-        With a cache, token t of row b is written at `positions[b, t]` and sees cache positions ≤ its own; a position
-        ≥ S writes nowhere (padding, frozen rows). Without one (None), attention is causal within the T tokens.
-      head: (params, hidden float32[..., D]) → logits float32[..., V].
-      init_cache: (batch, length) → a zeroed cache; every leaf has the batch axis first.
-      cache_bytes: (batch, length) → bytes of that cache, per replica.
-      vocab_size: V.
-    """
-
-    forward: Callable[..., tuple[jax.Array, Any]]
-    head: Callable[[Params, jax.Array], jax.Array]
-    init_cache: Callable[[int, int], Any]
-    cache_bytes: Callable[[int, int], int]
-    vocab_size: int
+from reasoning.models.network import Network, Params
+from reasoning.models.transformer import network
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +35,6 @@ class Model:
     @functools.cached_property
     def network(self) -> Network:
         """The pure functions of this architecture."""
-        from reasoning.models.transformer import network  # the transformer imports Network from this file
-
         return network(self.config)
 
     def logits(self, tokens: jax.Array) -> jax.Array:

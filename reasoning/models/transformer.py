@@ -17,7 +17,7 @@ from reasoning.models.attention import Attention
 from reasoning.models.config import ModelConfig
 from reasoning.models.heads import VocabularyHead, vocabulary_logits
 from reasoning.models.layers import Embedding, Linear, RMSNorm, rope_table
-from reasoning.models.model import Network, Params
+from reasoning.models.network import Network, Params
 
 _ACTIVATIONS = {"silu": jax.nn.silu, "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True)}
 

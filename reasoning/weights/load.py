@@ -14,7 +14,8 @@ import numpy as np
 
 from reasoning.errors import InputError
 from reasoning.models.config import ModelConfig
-from reasoning.models.model import Model, Params
+from reasoning.models.model import Model
+from reasoning.models.network import Params
 from reasoning.models.transformer import abstract_params
 from reasoning.weights import catalogue, gguf_config, hf_config, names
 from reasoning.weights.gguf import GgufFile

@@ -15,7 +15,8 @@ import numpy as np
 
 from doubles.tokenizer import ByteTokenizer
 from reasoning.models.config import ModelConfig
-from reasoning.models.model import Model, Network
+from reasoning.models.model import Model
+from reasoning.models.network import Network
 
 
 def config(vocab_size: int = 257, context: int = 2048) -> ModelConfig:

@@ -1,0 +1,31 @@
+"""The network as the engine sees it: pure functions, whatever computes them.
+
+Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `V` vocabulary.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+Params = dict[str, Any]
+
+
+class Network(NamedTuple):
+    """Pure functions of one architecture; a scripted double for tests implements the same five.
+
+    Attributes:
+      forward: (params, tokens int32[B, T], positions int32[B, T], cache | None) → (hidden float32[B, T, D], cache).
+        With a cache, token t of row b is written at `positions[b, t]` and sees cache positions ≤ its own; a position
+        ≥ S writes nowhere (padding, frozen rows). Without one (None), attention is causal within the T tokens.
+      head: (params, hidden float32[..., D]) → logits float32[..., V].
+      init_cache: (batch, length) → a zeroed cache; every leaf has the batch axis first.
+      cache_bytes: (batch, length) → bytes of that cache, per replica.
+      vocab_size: V.
+    """
+
+    forward: Callable[..., tuple[jax.Array, Any]]
+    head: Callable[[Params, jax.Array], jax.Array]
+    init_cache: Callable[[int, int], Any]
+    cache_bytes: Callable[[int, int], int]
+    vocab_size: int
