@@ -165,7 +165,8 @@ def _mark(leaf):
 def test_refill_resets_every_leaf_of_its_row_and_touches_no_other(engine):
     """Sentinel: a slot that held something else must look, after refill, as if it had been empty before."""
     programs, tables, clean = start(engine, SMALL, PROMPTS, temperature=0.8)
-    used, _ = run(engine, programs, tables, jax.tree.map(jnp.copy, clean), 20)
+    marked = jax.tree.map(_mark, dataclasses.replace(clean, key=jax.random.key_data(clean.key)))
+    used = dataclasses.replace(marked, key=jax.random.wrap_key_data(marked.key))
     admission = blank_admission(SMALL, programs.rows, programs.bucket)
     ids = engine.model.tokenizer.encode("newcomer")
     admission.source[2], admission.tokens[2, : len(ids)] = 0, ids
