@@ -43,16 +43,18 @@ def test_64_greedy_tokens_are_those_of_transformers(golden_and_logits):
 
 
 def test_llama_cpp_reads_the_same_model_out_of_the_file(golden_and_logits):
-    """The second witness multiplies with quantised activations, hence blunt bounds: a permuted head or a wrong tensor gives
-    a correlation below 0.9 and few equal argmaxes; measured here 0.999 … 1 and 93 … 100 %."""
+    """The second witness multiplies with quantised activations, hence bounds and no equality.
+
+    Measured: correlation of the last position's logits ≥ 0.9994, equal argmax at 97 % (Q4_1) and 99 % (Q4_K_M) of positions.
+    """
     golden, logits = golden_and_logits
     same = total = 0
     for entry, mine in zip(golden["prompts"], logits, strict=True):
         theirs = entry["llama_cpp"]
         same += int((mine.argmax(-1) == theirs["argmax"]).sum())
         total += len(theirs["argmax"])
-        assert np.corrcoef(mine[-1][:: golden["stride"]], theirs["last"])[0, 1] > 0.99
-    assert same / total > 0.9
+        assert np.corrcoef(mine[-1][:: golden["stride"]], theirs["last"])[0, 1] > 0.998
+    assert same / total > 0.95
 
 
 @pytest.mark.parametrize("fixture", ["smollm2", "qwen05"])
