@@ -87,6 +87,16 @@ def test_forced_text_goes_through_the_model(engine):
     np.testing.assert_array_equal(forced.logprobs[7:], prompted.logprobs)
 
 
+def test_a_stop_string_inside_forced_text_does_not_end_the_row(engine):
+    script = engine.script("well. then.")
+    options = {"max_tokens": 16, "temperature": 0, "chain": SMALL, "forced_start": script}
+    (plain,) = engine.generate([Request(id="q", prompt="go")], **options)
+    (watched,) = engine.generate([Request(id="q", prompt="go")], stop=["l. t"], **options)
+    assert watched.text.startswith("well. then.")
+    assert watched.tokens.tolist() == plain.tokens.tolist()
+    assert watched.ledger.discarded == 0
+
+
 def test_script_after_a_rewind_stands_where_the_tokens_stood(engine):
     options = {"max_tokens": 20, "temperature": 0, "chain": SMALL, "rewind_at": 5, "rewind_by": 2}
     (plain,) = engine.generate([Request(id="w", prompt="think")], max_tokens=20, temperature=0, chain=SMALL)
