@@ -169,6 +169,19 @@ def test_max_tokens_is_never_exceeded_even_inside_a_script(engine):
         (Request(id="x", tokens=[999]), {}, "token ids outside"),
         (Request(id="x", prompt="a", seed=-1), {}, "seed"),
         (Request(id="x", prompt="a", samples=(1, 1)), {}, "samples must be distinct"),
+        (Request(id=3, prompt="a"), {}, "id is a printable string"),
+        (Request(id="x", prompt=b"a"), {}, "prompt is a str"),
+        (Request(id="x", prompt="a", seed="1"), {}, "seed must be a whole number"),
+        (Request(id="x", prompt="a", samples=(1.5,)), {}, "samples is a list of whole numbers"),
+        (Request(id="x", prompt="a", samples=(2**31,)), {}, "samples must be distinct"),
+        (Request(id="x", tokens=["a"]), {}, "tokens is a list of whole numbers"),
+        (Request(id="x", prompt="a", stop="is"), {}, "stop is a list of strings"),
+        (Request(id="x", prompt="a", stop=[1]), {}, "stop is a list of strings"),
+        (Request(id="x", prompt="a", knobs=None), {}, "knobs is a mapping"),
+        (Request(id="x", prompt="a"), {"stop": "answer"}, "stop is a list of strings"),
+        (Request(id="x", prompt="a"), {"top_k": 2**32 + 1}, "whole numbers up to 2147483647"),
+        (Request(id="x", prompt="a"), {"top_k": float("inf")}, "whole numbers up to"),
+        ({"id": "x", "prompt": "a"}, {}, "generate takes Request objects"),
         (Request(id="x", prompt="a"), {"allowed_set": 9}, "row 9 of the sets, which does not exist"),
         (Request(id="x", prompt="a"), {"forced_start": 99}, "row 99 of the scripts"),
         (Request(id="x", prompt="a"), {"thinking_end": 99}, "row 99 of the patterns"),
@@ -179,6 +192,27 @@ def test_bad_request_is_refused_in_one_line_before_anything_runs(engine, request
         engine.generate([Request(id="good", prompt="fine"), request_], **knobs)
     assert "\n" not in str(error.value)
     assert engine.live == 0
+
+
+def test_stop_strings_of_earlier_calls_take_no_room(model, engine):
+    """The tables have 16 rows for patterns; rows that were never freed would end the engine's life after 16 strings."""
+    keeper = Engine(model, plan=engine.plan)
+    held = keeper.pattern("kept")
+    for turn in range(20):
+        stop = [f"never {turn}", f"again {turn}"]
+        assert next(keeper.generate([Request(id="s", prompt="x")], max_tokens=1, stop=stop, chain=SMALL)).stop_reason == "length"
+    assert keeper.pattern("kept") == held
+    with pytest.raises(InputError, match="capacity=reasoning.text.patterns.Capacity"):
+        keeper.generate([Request(id=str(i), prompt="x", stop=[f"string {i}"]) for i in range(17)])
+
+
+def test_a_single_request_or_a_negative_number_of_alternatives_is_refused(model, engine):
+    with pytest.raises(InputError, match="write generate"):
+        engine.generate(Request(id="x", prompt="a"))
+    with pytest.raises(InputError, match="alternatives"):
+        Engine(model, alternatives=-1)
+    with pytest.raises(InputError, match="max_slots must be a whole number"):
+        Engine(model, plan=engine.plan | {"max_slots": 0})
 
 
 def test_duplicate_ids_would_share_a_random_key(engine):

@@ -6,7 +6,7 @@ import pytest
 from doubles.models import hash_model
 
 from reasoning.decode.engine import Engine
-from reasoning.decode.plan import Plan, bucket_of, make_plan, slots_of
+from reasoning.decode.plan import bucket_of, make_plan, read_plan, slots_of
 from reasoning.errors import InputError
 
 
@@ -25,9 +25,9 @@ def test_slots_are_halved_until_they_fit_and_a_row_that_never_fits_is_refused(pl
     network = hash_model().network
     row = network.cache_bytes(1, 64)
     room = {"memory": 6 * row, "prefill_rows": 2}
-    assert slots_of(Plan(**plan.to_json() | room), network, 64) == 4
+    assert slots_of(read_plan(plan.to_json() | room), network, 64) == 4
     with pytest.raises(InputError, match="lower max_tokens or use a smaller model"):
-        slots_of(Plan(**plan.to_json() | room | {"memory": 2 * row}), network, 64)
+        slots_of(read_plan(plan.to_json() | room | {"memory": 2 * row}), network, 64)
 
 
 def test_a_plan_read_back_from_json_gives_the_same_shapes():
@@ -41,3 +41,10 @@ def test_a_plan_read_back_from_json_gives_the_same_shapes():
 def test_a_plan_that_cannot_work_is_refused(bad):
     with pytest.raises(InputError):
         make_plan(0, **bad)
+
+
+def test_a_plan_with_a_field_missing_or_too_much_is_refused(plan):
+    with pytest.raises(InputError, match="'steps'"):
+        read_plan({name: value for name, value in plan.to_json().items() if name != "steps"})
+    with pytest.raises(InputError, match="'colour'"):
+        read_plan(plan.to_json() | {"colour": 1})

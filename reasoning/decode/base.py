@@ -60,8 +60,10 @@ class Knob:
             low = "-inf" if self.low is None else self.low
             high = "inf" if self.high is None else self.high
             raise InputError(f"knob {name!r} must lie in [{low}, {high}] ({self.meaning}), got {value!r}")
-        if np.dtype(self.dtype).kind in "iu" and (number != np.floor(number)).any():
-            raise InputError(f"knob {name!r} takes whole numbers ({self.meaning}), got {value!r}")
+        if np.dtype(self.dtype).kind in "iu":
+            bounds = np.iinfo(self.dtype)
+            if (number != np.floor(number)).any() or (number < bounds.min).any() or (number > bounds.max).any():
+                raise InputError(f"knob {name!r} takes whole numbers up to {bounds.max} ({self.meaning}), got {value!r}")
         out = np.full(self.shape, self.neutral, self.dtype)
         out[tuple(slice(0, n) for n in array.shape)] = array
         return out

@@ -47,11 +47,12 @@ def _watch(name: str, reach: int, meaning: str, act) -> Controller:
     return Controller({name: knob}, init, update, reach - 1)
 
 
-def stop_patterns(reach: int = 8) -> Controller:
+def stop_patterns(reach: int = 32) -> Controller:
     """Ends a row when one of its strings appears in the generated text, and takes the string back out.
 
     A match may straddle tokens: those that it touches are un-emitted, the text before it is emitted again, the text after
-    it is dropped. A match that touches more than `reach` tokens ends the row and stays in the text.
+    it is dropped. A match that touches more than `reach` tokens would end the row and stay in the text; the default is the
+    longest pattern of the default tables, in bytes, which no match exceeds.
 
     Knob: stop_patterns int32[4], pattern rows, 0 padded.
     """

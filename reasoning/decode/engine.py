@@ -18,13 +18,23 @@ from reasoning import compilation
 from reasoning.decode import controllers, transforms
 from reasoning.decode.admission import all_knobs
 from reasoning.decode.base import Chain
-from reasoning.decode.plan import Plan, bucket_of, make_plan
+from reasoning.decode.plan import bucket_of, make_plan, read_plan
 from reasoning.decode.programs import Programs, compile_programs
-from reasoning.decode.requests import Job, Request, Response, check_request, fill_knobs, prompt_ids, sample_numbers
+from reasoning.decode.requests import (
+    Job,
+    Request,
+    Response,
+    check_request,
+    check_types,
+    fill_knobs,
+    prompt_ids,
+    sample_numbers,
+    stop_strings,
+)
 from reasoning.decode.schedule import Group
 from reasoning.errors import InputError
 from reasoning.models.model import Model
-from reasoning.text.patterns import Capacity, TableBuilder
+from reasoning.text.patterns import Capacity, TableBuilder, Tables
 
 STANDARD = Chain(transforms.standard(), controllers.standard())
 
@@ -51,15 +61,18 @@ class Engine:
         alternatives: int = 0,
         capacity: Capacity | None = None,
     ):
+        if not isinstance(alternatives, int) or not 0 <= alternatives <= model.config.vocab_size:
+            raise InputError(f"alternatives must be a whole number from 0 to the vocabulary's size, got {alternatives!r}")
         compilation.enable()
         self.model = model
         self.compile_seconds = 0.0
         self.live = 0
         self._alternatives = alternatives
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
-        self._plan = Plan(**plan) if plan is not None else make_plan(size, max_slots)
+        self._plan = read_plan(plan) if plan is not None else make_plan(size, max_slots)
         self._programs: dict[tuple[Chain, int], Programs] = {}
         self._builder = TableBuilder(*_vocabulary(model), capacity=capacity or Capacity())
+        self._latest: tuple[tuple, TableBuilder] | None = None
         self._turn = 0
 
     @property
@@ -101,15 +114,30 @@ class Engine:
         Raises:
           InputError: for anything wrong with a request; nothing has run then.
         """
-        jobs = [self._job(request, max_tokens, stop, chain, knobs) for request in requests]
+        if isinstance(requests, (Request, Mapping, str)):
+            raise InputError("generate takes a list of requests; write generate([request])")
+        requests, stop = [check_types(request) for request in requests], stop_strings(stop, "generate")
+        strings = (text for request in requests for text in (*stop, *request.stop))
+        builder = self._with_patterns(tuple(dict.fromkeys(strings)))
+        jobs = [self._job(request, max_tokens, stop, chain, knobs, builder) for request in requests]
         names = collections.Counter(job.request.id for job in jobs)
         twice = [name for name, count in names.items() if count > 1]
         if twice:
             raise InputError(f"request id {twice[0]!r} appears {names[twice[0]]} times; ids name the random key and must differ")
         self._turn += 1
-        return self._run(jobs, chain, self._turn)
+        return self._run(jobs, chain, builder.build(), self._turn)
 
-    def _job(self, request: Request, max_tokens: int, stop: Sequence[str], chain: Chain, knobs: Mapping[str, Any]) -> Job:
+    def _with_patterns(self, texts: tuple[str, ...]) -> TableBuilder:
+        """The text tables with these patterns too, for one call: stop strings of earlier calls take no room."""
+        key = (texts, *self._builder.counts.values())  # tables only grow, so equal counts are equal tables
+        if self._latest is None or self._latest[0] != key:
+            builder = self._builder.copy()
+            for text in texts:
+                builder.pattern(text)
+            self._latest = key, builder
+        return self._latest[1]
+
+    def _job(self, request, max_tokens: int, stop: Sequence[str], chain: Chain, knobs, builder: TableBuilder) -> Job:
         config, tokenizer = self.model.config, self.model.tokenizer
         prompt = prompt_ids(request, tokenizer, config.vocab_size)
         limit = check_request(request, max_tokens, config.context, prompt)
@@ -118,8 +146,8 @@ class Engine:
             values["stop_ids"] = tokenizer.stop_ids
         strings = [*stop, *request.stop]
         if strings:
-            values["stop_patterns"] = [self._builder.pattern(text) for text in strings]
-        filled = fill_knobs(all_knobs(chain), values, self._builder.counts, f"request {request.id!r}")
+            values["stop_patterns"] = [builder.pattern(text) for text in strings]
+        filled = fill_knobs(all_knobs(chain), values, builder.counts, f"request {request.id!r}")
         return Job(request, prompt, sample_numbers(request), limit, filled)
 
     def programs(self, bucket: int, chain: Chain = STANDARD) -> Programs:
@@ -133,24 +161,26 @@ class Engine:
             self._programs[key] = made
         return self._programs[key]
 
-    def _run(self, jobs: list[Job], chain: Chain, turn: int) -> Iterator[Response]:
+    def _run(self, jobs: list[Job], chain: Chain, tables: Tables, turn: int) -> Iterator[Response]:
         groups: dict[int, list[Job]] = collections.defaultdict(list)
         for job in jobs:
             groups[bucket_of(self._plan, len(job.prompt) + job.max_tokens, self.model.config.context)].append(job)
-        tables = jax.device_put(self._builder.build())
+        tables = jax.device_put(tables)
         try:
+            self._check_turn(turn)
             for bucket in sorted(groups):
                 group = Group(self.model, self.programs(bucket, chain), chain, self._plan, tables, groups[bucket])
                 for response in group.run():
                     self.live = group.live
                     yield response
-                    if turn != self._turn:
-                        raise InputError(
-                            "a later generate() ended this one; finish or close an iterator before starting the next"
-                        )
+                    self._check_turn(turn)
         finally:
             if turn == self._turn:
                 self.live = 0
+
+    def _check_turn(self, turn: int) -> None:
+        if turn != self._turn:
+            raise InputError("a later generate() ended this one; finish or close an iterator before starting the next")
 
 
 def _vocabulary(model: Model) -> tuple[list[bytes], Any, np.ndarray]:

@@ -6,6 +6,9 @@ the length of its cache change the last bits of a float, and with them, now and 
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -37,8 +40,14 @@ class Plan:
     unroll: int
     lag: int
 
+    def __post_init__(self):
+        for name in ("max_slots", "smallest_bucket", "prefill_rows", "prefill_chunk", "steps", "unroll"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"the plan's {name} must be a whole number ≥ 1, got {value!r}")
+
     def to_json(self) -> dict:
-        """A dict of plain values; `Plan(**dict)` reads it back."""
+        """A dict of plain values; `read_plan` reads it back."""
         return dataclasses.asdict(self)
 
 
@@ -65,6 +74,15 @@ _PLATFORMS = {
 }
 
 
+def read_plan(fields: Mapping[str, Any]) -> Plan:
+    """The plan that `Plan.to_json` wrote. Raises InputError for missing, unknown or impossible fields."""
+    names = {field.name for field in dataclasses.fields(Plan)}
+    if set(fields) != names:
+        wrong = sorted(set(fields) ^ names)[0]
+        raise InputError(f"the plan has no field {wrong!r}, or lacks it; a plan is what `Engine.plan` returned")
+    return Plan(**fields)
+
+
 def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> Plan:
     """The plan for this machine. Raises InputError for a count below 1 or an unknown field."""
     platform = {"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend())
@@ -75,19 +93,25 @@ def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> P
     if unknown:
         raise InputError(f"unknown plan field {unknown[0]!r}; fields are {', '.join(sorted(fields))}")
     fields.update(overrides)
-    for name in ("max_slots", "smallest_bucket", "prefill_rows", "prefill_chunk", "steps", "unroll"):
-        if not isinstance(fields[name], int) or fields[name] < 1:
-            raise InputError(f"{name} must be a whole number ≥ 1, got {fields[name]!r}")
     return Plan(**fields)
 
 
 def _free_memory(platform: str, params_bytes: int) -> int | None:
     """Bytes that slots may take: what the device has left beside the parameters, less a margin for temporaries."""
     if platform == "cpu":
-        return int(0.5 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return _available_ram() // 2
     stats = jax.devices()[0].memory_stats() or {}
     limit = stats.get("bytes_limit")
     return None if limit is None else int(0.85 * max(limit - max(params_bytes, stats.get("bytes_in_use", 0)), 0))
+
+
+def _available_ram() -> int:
+    """Bytes that can be had without swapping; half the machine's memory where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def bucket_of(plan: Plan, tokens: int, context: int) -> int:

@@ -77,6 +77,37 @@ class Job:
         return np.frombuffer(hashlib.sha256(self.request.id.encode()).digest()[:8], np.uint32)
 
 
+def check_types(request: Any) -> Request:
+    """The request itself, its `stop` as a tuple. Raises InputError for a field of the wrong type."""
+    if not isinstance(request, Request):
+        raise InputError(f"generate takes Request objects, got {type(request).__name__}; write Request(id=…, prompt=…)")
+    if not isinstance(request.id, str) or not request.id.isprintable():
+        raise InputError(f"a request's id is a printable string, got {request.id!r}; write id=str(…)")
+    where = f"request {request.id!r}"
+    for name, kind in (("prompt", str), ("knobs", Mapping)):
+        value = getattr(request, name)
+        if not (isinstance(value, kind) or (name == "prompt" and value is None)):
+            raise InputError(f"{where}: {name} is a {kind.__name__.lower()}, got {type(value).__name__}")
+    for name in ("tokens", "samples"):
+        value = getattr(request, name)
+        if value is not None and not (isinstance(value, (Sequence, np.ndarray)) and all(map(_is_whole, value))):
+            raise InputError(f"{where}: {name} is a list of whole numbers; it holds something else")
+    if not _is_whole(request.seed) or not 0 <= request.seed < 2**32:
+        raise InputError(f"{where}: seed must be a whole number in 0 … 2**32 - 1, got {request.seed!r}")
+    return dataclasses.replace(request, stop=stop_strings(request.stop, where))
+
+
+def stop_strings(stop: Any, where: str) -> tuple[str, ...]:
+    """`stop` as a tuple of strings. Raises InputError: a bare string would be read as its letters."""
+    if isinstance(stop, (str, bytes)) or not isinstance(stop, Sequence) or not all(isinstance(text, str) for text in stop):
+        raise InputError(f"{where}: stop is a list of strings, got {stop!r}; write stop=[…]")
+    return tuple(stop)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def prompt_ids(request: Request, tokenizer: Any, vocab_size: int) -> np.ndarray:
     """int32[prompt]: ids of the request's prompt. Raises InputError."""
     given = [name for name in ("messages", "prompt", "tokens") if getattr(request, name) is not None]
@@ -99,11 +130,11 @@ def prompt_ids(request: Request, tokenizer: Any, vocab_size: int) -> np.ndarray:
 def sample_numbers(request: Request) -> tuple[int, ...]:
     """The samples to draw. Raises InputError for n = 0, negative or repeated numbers."""
     if request.samples is None:
-        if not isinstance(request.n, int) or request.n < 1:
+        if not _is_whole(request.n) or not 1 <= request.n < 2**31:
             raise InputError(f"request {request.id!r}: n must be a whole number ≥ 1, got {request.n!r}")
         return tuple(range(request.n))
     numbers = tuple(int(sample) for sample in request.samples)
-    if not numbers or min(numbers) < 0 or len(set(numbers)) != len(numbers):
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**31 or len(set(numbers)) != len(numbers):
         raise InputError(f"request {request.id!r}: samples must be distinct numbers ≥ 0, got {request.samples!r}")
     return numbers
 
@@ -111,10 +142,8 @@ def sample_numbers(request: Request) -> tuple[int, ...]:
 def check_request(request: Request, max_tokens: int, context: int, prompt: np.ndarray) -> int:
     """Maximum new tokens of the request. Raises InputError when it is below 1, or prompt and answer exceed the context."""
     limit = max_tokens if request.max_tokens is None else request.max_tokens
-    if not isinstance(limit, int) or limit < 1:
+    if not _is_whole(limit) or limit < 1:
         raise InputError(f"request {request.id!r}: max_tokens must be a whole number ≥ 1, got {limit!r}")
-    if not 0 <= request.seed < 2**32:
-        raise InputError(f"request {request.id!r}: seed must lie in 0 … 2**32 - 1, got {request.seed}")
     if len(prompt) + limit > context:
         raise InputError(
             f"request {request.id!r}: prompt of {len(prompt)} tokens + max_tokens {limit} exceeds the model's context of "

@@ -9,6 +9,7 @@ values, never their shapes, and compiled programs that take them as arguments st
 Axis legend: `P` patterns, `Q` automaton states = bytes of the longest pattern, `C` token classes, `V` vocabulary.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 
@@ -277,6 +278,13 @@ class TableBuilder:
             self._built = None
         return self._sets[key]
 
+    def copy(self) -> "TableBuilder":
+        """A builder that starts with the same rows under the same ids; what is added to either is not in the other."""
+        other = copy.copy(self)
+        for name in ("_patterns", "_scripts", "_sets", "_residues", "_residue_rows"):
+            setattr(other, name, dict(getattr(self, name)))
+        return other
+
     @property
     def counts(self) -> dict[str, int]:
         """Rows in use of each table, by its name in `reasoning.decode.base.Knob.rows_of`."""
@@ -315,7 +323,10 @@ class TableBuilder:
         """Raises InputError when `needed` exceeds the capacity `field`."""
         have = getattr(self.capacity, field)
         if needed > have:
-            raise InputError(f"{what} needs Capacity.{field} = {needed}, the tables have {have}; raise Capacity.{field}")
+            raise InputError(
+                f"{what} needs {field} = {needed} and the text tables have {have}; make the engine with "
+                f"capacity=reasoning.text.patterns.Capacity({field}={needed})"
+            )
 
     def _rewrite(self, text: bytes, pattern: bytes) -> list[int]:
         """Token ids whose bytes are exactly `text`: the tokenizer's own if they fit and are exact, else the fewest tokens."""

@@ -63,7 +63,11 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Artefact:
-    """An entry of the manifest: kind is "model" or "data", `file` the name that the file gets in the cache."""
+    """An entry of the manifest.
+
+    Attributes:
+      kind: "model", "weights" (of a model that `load` cannot use yet) or "data". file: the name that it gets in the cache.
+    """
 
     name: str
     kind: str
