@@ -11,7 +11,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-SECONDS = 300  # for the tests of one fault
+SECONDS = 180  # for the tests of one fault
 ROOT = Path(__file__).resolve().parents[2]
 
 
