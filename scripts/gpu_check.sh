@@ -6,4 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 python3 -c 'import jax; print(jax.__version__, jax.devices())'
 timeout "${1:-300}" python3 -m pytest -q -x tests/test_loop.py tests/test_engine.py tests/test_standard_chain.py || echo "tests: FAILED or out of time"
-python3 scripts/bench.py --model random:1.5b --slots 1,32,128,256
+python3 scripts/bench.py --random 1.5b --slots 1 --slots 32 --slots 128 --slots 256

@@ -10,7 +10,9 @@ from pathlib import Path
 import jax
 import pytest
 from doubles.fake_engine import FakeEngine
+from doubles.models import hash_model
 
+from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
 from reasoning.evaluation.records import exclusive
@@ -56,6 +58,33 @@ def test_resumed_run_plans_anew_or_forgets_where_it_came_from(tmp_path, monkeypa
     assert len(identity["hash"]) == 64
     assert len(identity["commits"]) == 1
     assert identity["versions"]["jax"] == jax.__version__
+
+
+def test_problems_that_changed_under_the_same_names_are_mixed_in(tmp_path):
+    """The configuration names a data file; what stands in it is part of the run too."""
+    data, workdir = tmp_path / "own.jsonl", tmp_path / "run"
+    config = {**CONFIG, "task": {"family": "files", "path": str(data), "id": "id", "score": "exact"}}
+    data.write_text('{"id": "a", "question": "1 + 1", "answer": "2"}\n')
+    experiment.evaluate(config, workdir, show=False, engine=FakeEngine())
+    data.write_text('{"id": "a", "question": "capital of France", "answer": "Paris"}\n')
+    with pytest.raises(InputError, match="begun with other problems under the same names"):
+        experiment.evaluate(config, workdir, show=False, engine=FakeEngine())
+
+
+def test_samples_without_a_config_are_taken_over(tmp_path):
+    experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine())
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(InputError, match="holds samples but no config.json"):
+        experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine())
+
+
+def test_bad_knob_of_the_last_method_costs_the_others_their_samples(tmp_path):
+    methods = {"good": {"method": "direct"}, "bad": {"method": "majority", "temperature": -1.0, "n": 2}}
+    engine = Engine(hash_model(), max_slots=2)
+    with pytest.raises(InputError, match="temperature"):
+        experiment.evaluate({**CONFIG, "methods": methods}, tmp_path, show=False, engine=engine)
+    assert not (tmp_path / "config.json").exists()
+    assert not (tmp_path / "good" / "generations.jsonl").read_bytes()
 
 
 def test_methods_ignore_the_seed_of_the_config():

@@ -60,7 +60,7 @@ def read_rows(path: str | Path) -> list[dict]:
     if path.suffix not in (".jsonl", ".json"):
         raise InputError(f"{path}: a file of problems ends in .jsonl or .parquet; convert it")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # splitlines would also cut at U+2028 inside a question
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would also cut at U+2028 inside a question
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); convert it to UTF-8") from None
     rows = []
@@ -69,8 +69,9 @@ def read_rows(path: str | Path) -> list[dict]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error.msg}); write one object a line") from None
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and a thousand brackets
+            reason = getattr(error, "msg", "") or str(error)
+            raise InputError(f"{path}, line {number}: not JSON ({reason}); write one object a line") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: a {type(row).__name__}, not an object; write one object a line")
         rows.append(row)

@@ -88,15 +88,18 @@ def load_task(family: str, /, **parameters) -> Task:
     """
     module_name = family if "." in family else f"reasoning.data.{family}"
     try:
-        load = importlib.import_module(module_name).load
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not module_name.startswith(error.name):
             raise  # the module exists, one of its own imports does not
         raise InputError(
             f"unknown task {family!r}; available: {', '.join(available())}, or the dotted name of a module with a load()"
         ) from None
-    except AttributeError:
-        raise InputError(f"{module_name} is not a task: it has no function load(); available: {', '.join(available())}") from None
+    except TypeError as error:  # a name that begins with a dot
+        raise InputError(f"{family!r} is not the name of a module; available: {', '.join(available())}") from error
+    if not hasattr(module, "load"):
+        raise InputError(f"{module_name} is not a task: it has no function load(); available: {', '.join(available())}")
+    load = module.load
     signature = inspect.signature(load)
     try:
         signature.bind(**parameters)

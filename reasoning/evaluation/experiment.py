@@ -27,7 +27,8 @@ KEYS = {"model", "dtype", "max_slots", "seed", "task", "methods"}
 def evaluate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, engine: Any = None) -> None:
     """Runs every method of `config` that `workdir` does not hold complete.
 
-    Everything cheap is checked first: configuration, methods, task, directory. The model is loaded only if a sample is missing.
+    Everything cheap is checked first: configuration, methods, task, directory. The model is loaded only if a sample is missing,
+    and then the requests of all methods are checked before the first of them is answered.
 
     Args:
       config: see the module; resolved, JSON-able.
@@ -40,11 +41,13 @@ def evaluate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, eng
     methods = build_methods(config)
     task = build_task(config)
     with exclusive(workdir):
-        identity = open_identity(workdir, config)
+        identity = open_identity(workdir, config, task.problems)
 
         @functools.cache
         def get_engine():
             made = engine or build_engine(config, identity.get("plan"))
+            for one in methods.values():
+                one.check(made, task.problems)
             model = getattr(made, "model", None)
             seal(workdir, identity, made.plan, {"name": config["model"], "source": getattr(model, "source", "")})
             return made

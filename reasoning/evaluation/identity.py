@@ -1,30 +1,38 @@
 """`config.json` of a run directory: all that its samples depend on, so that a resumed run is the same run or is refused.
 
-It holds the resolved configuration and its hash, the engine's plan (static shapes change the last bits of a float), the
-source of the weights, and, for the reader, the git commits and package versions that took part.
+It holds the resolved configuration and its hash, a hash of the problems, the engine's plan (static shapes change the last
+bits of a float), the source of the weights, and, for the reader, the git commits and package versions that took part.
 """
 
 import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
 from reasoning.evaluation.records import write_json
 
 PACKAGES = ("reasoning", "jax", "jaxlib", "flax", "numpy", "tokenizers", "reasoning-gym", "math-verify")
 
 
-def open_identity(workdir: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `config.json` holds, or the start of it. Raises InputError when it was written for another configuration."""
+def open_identity(workdir: Path, config: Mapping[str, Any], problems: Iterable[Problem]) -> dict[str, Any]:
+    """What `config.json` holds, or the start of it.
+
+    Raises InputError when it was written for another configuration or other problems (a configuration names a data file, it
+    does not hold it), or when there are samples without it.
+    """
     path = workdir / "config.json"
     config = json.loads(json.dumps(config))
+    data = digest([[problem.id, problem.question, problem.answer] for problem in problems])
     if not path.exists():
-        return {"config": config, "hash": digest(config), "commits": []}
+        if any(workdir.glob("*/generations.jsonl")):
+            raise InputError(f"{workdir} holds samples but no config.json, so nobody knows whose; choose another --workdir")
+        return {"config": config, "hash": digest(config), "problems": data, "commits": []}
     try:
         identity = json.loads(path.read_bytes())
         stored = identity["config"]
@@ -33,6 +41,8 @@ def open_identity(workdir: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     difference = first_difference(stored, config)
     if difference:
         raise InputError(f"{workdir} holds a run of another config: {difference}; choose another --workdir, or undo the change")
+    if identity.get("problems") != data:
+        raise InputError(f"{workdir} was begun with other problems under the same names; choose another --workdir")
     return identity
 
 
@@ -51,9 +61,9 @@ def seal(workdir: Path, identity: dict[str, Any], plan: Mapping[str, Any], model
     write_json(workdir / "config.json", identity)
 
 
-def digest(config: Mapping[str, Any]) -> str:
-    """sha256 of a configuration, hexadecimal; the order of keys does not matter."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+def digest(value: Any) -> str:
+    """sha256 of a JSON-able value, hexadecimal; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def first_difference(old: Any, new: Any, name: str = "") -> str:

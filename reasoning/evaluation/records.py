@@ -19,6 +19,10 @@ from reasoning.errors import InputError
 
 SYNC_SECONDS = 5.0
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FORBIDDEN = {
+    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
+}
 
 
 @contextlib.contextmanager
@@ -31,7 +35,7 @@ def readable_errors(path: Path) -> Iterator[None]:
             raise InputError(
                 f"no room left to write {path}: free some space and run the same command again; what was finished is kept"
             ) from error
-        if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR}:
+        if error.errno in FORBIDDEN:
             raise InputError(f"cannot write {path} ({error.strerror}); choose another --workdir") from error
         raise
 

@@ -63,13 +63,16 @@ def metric_of(vote: Vote) -> Metric:
     """The expected correctness of `vote` over k of a problem's samples."""
     if vote is only:
         return metrics.accuracy
-    if isinstance(vote, Plurality):
+    if type(vote) is Plurality:  # a subclass may vote in its own way
         return metrics.maj_at_k
     return lambda samples, k: over_subsets(vote, samples, k)
 
 
 def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
-    """Mean correctness of any vote over all subsets of k samples, or over `SUBSETS` random ones, the same in every call."""
+    """Mean correctness of any vote over all subsets of k samples, or over `SUBSETS` random ones, the same in every call.
+
+    A winner that is no sample's answer counts as wrong: only samples were graded.
+    """
     n = len(samples.answers)
     if math.comb(n, k) <= SUBSETS:
         subsets = list(itertools.combinations(range(n), k))

@@ -113,6 +113,10 @@ class Method:
         phases = {knob: engine.pattern(text) for knob, text in named if text}
         return engine.generate(requests, max_tokens=self.max_tokens, stop=self.stop, chain=self.chain, **phases, **self.knobs)
 
+    def check(self, engine, problems) -> None:
+        """Raises InputError for whatever would stop `generate`; nothing is generated."""
+        self.generate(engine, problems).close()
+
     def answer(self, response: Response) -> str | None:
         """What the response says, None if it says nothing that can be read."""
         return extract(response.text)
@@ -162,13 +166,16 @@ def maker(name: str) -> Callable[..., Method]:
     if "." not in name and name not in names():
         raise InputError(f"unknown method {name!r}; {choice}")
     try:
-        return importlib.import_module(name if "." in name else f"reasoning.methods.{name}").make
+        module = importlib.import_module(name if "." in name else f"reasoning.methods.{name}")
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
             raise  # the module is there, one of its own imports is not
         raise InputError(f"there is no module {name!r}; {choice}") from error
-    except AttributeError as error:
-        raise InputError(f"{name} is no method: it has no make(); {choice}") from error
+    except TypeError as error:  # a name that begins with a dot
+        raise InputError(f"{name!r} is not the name of a module; {choice}") from error
+    if not hasattr(module, "make"):
+        raise InputError(f"{name} is no method: it has no make(); {choice}")
+    return module.make
 
 
 def method(name: str, **arguments: Any) -> Method:
