@@ -203,6 +203,14 @@ def test_a_damaged_line_is_thrown_away_with_all_after_it(tmp_path, grader):
     assert path.read_bytes() == before
 
 
+def test_a_line_that_is_json_but_no_sample_escapes_as_a_key_error(tmp_path, grader):
+    assert attempt(tmp_path, grader)
+    path = tmp_path / "generations.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"foo": 1}\n')
+    with pytest.raises(InputError, match=r"line 21 of .*generations.jsonl is no sample; delete that line"):
+        attempt(tmp_path, grader)
+
+
 def test_two_problems_share_their_records(tmp_path, grader):
     with pytest.raises(InputError, match="two problems have the id 'p0'"):
         run(METHOD, [PROBLEMS[0], PROBLEMS[0]], tmp_path, lambda: FakeEngine(), grader, show=False)

@@ -53,6 +53,10 @@ class Pool:
         self.path = directory / "generations.jsonl"
         self.wanted = [(problem.id, sample) for problem in problems for sample in range(n)]
         self._lines = Lines(self.path)
+        for number, line in enumerate(self._lines.records, start=1):
+            if not {"problem", "sample", "correct", "tokens"} <= line.keys():
+                self._lines.close()
+                raise InputError(f"line {number} of {self.path} is no sample; delete that line and run again")
         self.records = {(line["problem"], line["sample"]): line for line in self._lines.records}
         wanted = set(self.wanted)
         stranger = next((key for key in self.records if key not in wanted), None)
