@@ -32,9 +32,11 @@ def config(flag: flags.FlagHolder) -> dict[str, Any]:
     if flag.value is None:
         raise InputError(f"--{flag.name}=FILE.py is needed; the files in configs/ say what they do")
     try:
+        if not hasattr(flag.value, "to_json"):
+            raise InputError(f"--{flag.name}: get_config() returned {flag.value!r}; it returns an ml_collections.ConfigDict")
         return json.loads(flag.value.to_json())
     except OSError as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = " ".join(str(error).splitlines()[-1].split())
         raise InputError(f"--{flag.name}: {reason}; name a file as in configs/") from error
 
 
@@ -71,6 +73,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
     sys.path.insert(0, str(Path(argv[0]).resolve().parent.parent))
     try:
         return flags.FLAGS(list(argv))
+    except SyntaxError as error:
+        raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}; mend the config file") from error
     except (flags.Error, InputError) as error:
         raise InputError(_innermost(error)) from error
     except (AttributeError, KeyError) as error:
@@ -88,4 +92,7 @@ def _innermost(error: Exception) -> str:
     for cause in reversed(chain):
         if isinstance(cause, InputError):
             return str(cause)
-    return f"{str(error).strip().splitlines()[0]}; --help lists the flags"
+    lines = str(error).strip().splitlines()
+    if lines[0].endswith("parsing config file:"):  # a stack trace follows, and its last line is what went wrong
+        return f"the config file fails: {lines[0].split(':')[0]}, {lines[-1]}; mend the file"
+    return f"{lines[0]}; --help lists the flags"

@@ -155,6 +155,23 @@ def test_typing_error_is_not_explained(monkeypatch, arguments, message):
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:", "line 1: invalid syntax"),
+        ("def get_config(arg=None):\n    raise ValueError('boo')", "ValueError: boo"),
+        ("def get_config(arg=None):\n    return 5", "get_config() returned 5"),
+    ],
+)
+def test_broken_config_file_prints_a_stack_trace(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    path.write_text(text + "\n")
+    command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), f"--config={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "--config=FILE.py is needed"),

@@ -178,3 +178,8 @@ def test_method_is_any_callable_bundle():
     )
     results = list(custom.run(FakeEngine(), PROBLEMS))
     assert [result.answer for result in results] == [result.answers[0] for result in results]
+
+
+def test_problem_without_a_question_escapes_as_a_key_error():
+    with pytest.raises(InputError, match="needs the fields id and question, one has id, text"):
+        method("direct").requests([{"id": "a", "text": "1 + 1"}])

@@ -93,6 +93,9 @@ class Method:
           InputError: two problems share an id (they would share their random numbers and their records).
         """
         problems = [problem if isinstance(problem, Mapping) else vars(problem) for problem in problems]
+        for problem in problems:
+            if not {"id", "question"} <= problem.keys():
+                raise InputError(f"a problem needs the fields id and question, one has {', '.join(map(str, problem))}; add them")
         unique_ids(problem["id"] for problem in problems)
         return [
             Request(
