@@ -18,6 +18,7 @@ from reasoning.decode.programs import blank_admission
 from reasoning.decode.requests import Request
 from reasoning.decode.slots import fork, gather, resume, ring_read, rollback
 from reasoning.decode.transforms import temperature
+from reasoning.decode.waiting import Room
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +30,23 @@ def start(engine, chain, prompts, limit=60, **knobs):
     """(programs, tables, slots) with one row a prompt, knobs as given."""
     programs = engine.programs(64, chain)
     tables = jax.device_put(engine._builder.build())
-    slots, room = programs.empty(tables), programs.room()
     admission = blank_admission(chain, programs.rows, programs.bucket)
-    tokens, lengths = np.zeros((4, 64), np.int32), np.ones(4, np.int32)
-    for row, prompt in enumerate(prompts):
-        ids = engine.model.tokenizer.encode(prompt)
-        tokens[row, : len(ids) - 1], lengths[row] = ids[:-1], len(ids)
+    encoded = [np.asarray(engine.model.tokenizer.encode(prompt), np.int32) for prompt in prompts]
+    room, admit = entrance(engine, chain, programs, encoded)
+    for row, ids in enumerate(encoded):
         admission.source[row], admission.prompt_length[row], admission.limit[row] = row, len(ids), limit
         admission.tokens[row, : len(ids)], admission.identity[row] = ids, row + 1
         for name, value in knobs.items():
             admission.knobs[name][row] = value[row] if isinstance(value, list) else value
-    room = programs.prefill(engine.model.params, room, *jax.device_put((tokens, np.int32(0), lengths)))
-    return programs, tables, programs.admit(slots, room, jax.device_put(admission), tables)
+    return programs, tables, admit(programs.empty(tables), room.cache, jax.device_put(admission), tables)
+
+
+def entrance(engine, chain, programs, encoded):
+    """(a room that holds the prompts, the way from it into the slots)."""
+    compiled, admit = engine.entrance(chain, programs, max(map(len, encoded)))
+    room = Room(compiled, engine.model.params)
+    room.fill(encoded)
+    return room, admit
 
 
 def small(slots):
@@ -113,7 +119,8 @@ def test_a_token_taken_back_is_drawn_anew():
     programs, tables = engine.programs(64, chain), jax.device_put(engine._builder.build())
     admission = blank_admission(chain, 4, 64)
     admission.source[:], admission.identity[:, 0], admission.limit[:] = 0, range(4), 30
-    slots = programs.admit(programs.empty(tables), programs.room(), jax.device_put(admission), tables)
+    room, admit = entrance(engine, chain, programs, [np.zeros(1, np.int32)])
+    slots = admit(programs.empty(tables), room.cache, jax.device_put(admission), tables)
     slots, report = run(engine, programs, tables, slots, 200)
     assert np.asarray(report.done).all()
     assert (np.asarray(slots.discarded) > 0).all()
@@ -181,14 +188,10 @@ def test_refill_resets_every_leaf_of_its_row_and_touches_no_other(engine):
     ids = engine.model.tokenizer.encode("newcomer")
     admission.source[2], admission.tokens[2, : len(ids)] = 0, ids
     admission.prompt_length[2], admission.limit[2], admission.identity[2] = len(ids), 40, 9
-    tokens = np.zeros((4, 64), np.int32)
-    tokens[0, : len(ids) - 1] = ids[:-1]
-    room = programs.prefill(
-        engine.model.params, programs.room(), *jax.device_put((tokens, np.int32(0), np.asarray([len(ids), 1, 1, 1], np.int32)))
-    )
+    room, admit = entrance(engine, SMALL, programs, [np.asarray(ids, np.int32)])
     before = [np.asarray(leaf) for leaf in jax.tree.leaves(dataclasses.replace(used, key=jax.random.key_data(used.key)))]
-    into_used = programs.admit(used, room, jax.device_put(admission), tables)
-    into_empty = programs.admit(programs.empty(tables), room, jax.device_put(admission), tables)
+    into_used = admit(used, room.cache, jax.device_put(admission), tables)
+    into_empty = admit(programs.empty(tables), room.cache, jax.device_put(admission), tables)
     after = jax.tree.leaves(dataclasses.replace(into_used, key=jax.random.key_data(into_used.key)))
     fresh = jax.tree.leaves(dataclasses.replace(into_empty, key=jax.random.key_data(into_empty.key)))
     for old, new, empty in zip(before, after, fresh, strict=True):

@@ -1,10 +1,9 @@
-"""How a request enters a slot: prompts are prefilled a few at a time in one padded shape, then copied into free slots.
+"""How a request enters a slot: its prompt waits prefilled in a room (`reasoning.decode.waiting`) and is copied from there.
 
-Prefill writes `prompt[:-1]` into a *waiting room*, a cache of `W` rows, chunk by chunk from position 0; the last prompt
-token is left for the first decode step. Admission copies a room's row into every slot that wants that prompt, so n
-samples of one prompt prefill it once. All shapes depend on the bucket alone, never on who else is waiting.
+Admission copies a room's row into every slot that wants that prompt, so n samples of one prompt prefill it once. The
+last prompt token is left for the first decode step.
 
-Axis legend: `B` slots, `W` rows of the waiting room, `T` chunk, `S` cache length.
+Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
 """
 
 import dataclasses
@@ -48,21 +47,6 @@ class Admission(NamedTuple):
     identity: Any
     sample: Any
     knobs: Any
-
-
-def make_prefill(network: Network) -> Callable[..., Any]:
-    """prefill(params, room, tokens int32[W, T], start int32[], lengths int32[W]) → room with this chunk written.
-
-    Token t of the chunk stands at position start + t; positions ≥ lengths − 1 write nowhere.
-    """
-
-    def prefill(params, room, tokens, start, lengths):
-        positions = start + jnp.arange(tokens.shape[1])[None, :]
-        nowhere = jnp.iinfo(jnp.int32).max // 2
-        positions = jnp.where(positions < lengths[:, None] - 1, positions, nowhere)
-        return network.forward(params, tokens, positions, room)[1]
-
-    return prefill
 
 
 def _blank(network: Network, chain: Chain, batch: int, size: int, alternatives: int) -> Slots:
@@ -117,9 +101,20 @@ def make_admit(network: Network, chain: Chain) -> Callable[..., Slots]:
             done=jnp.zeros(batch, bool),
             playing=dataclasses.replace(blank.playing, script=admission.knobs["forced_start"]),
             knobs=admission.knobs,
-            cache=jax.tree.map(lambda leaf: leaf[source], room),
         )
         fresh = dataclasses.replace(fresh, states=initial_states(chain, fresh, tables))
-        return select_rows(admission.source >= 0, fresh, slots)
+        enters = admission.source >= 0
+        cache = jax.tree.map(lambda slot, waiting: _enter(slot, waiting[source], enters), slots.cache, room)
+        others = select_rows(enters, fresh, dataclasses.replace(slots, cache=()))
+        return dataclasses.replace(others, cache=cache)
 
     return admit
+
+
+def _enter(slot: jax.Array, prompt: jax.Array, enters: jax.Array) -> jax.Array:
+    """`slot` [B, …] with `prompt` [B, …], which is shorter along the cache's axis, in front, in the rows `enters` bool[B].
+
+    What a slot holds beyond is stale, finite and masked; leaving it spares a copy of the whole cache.
+    """
+    front = tuple(slice(0, size) for size in prompt.shape)
+    return slot.at[front].set(select_rows(enters, prompt, slot[front]))

@@ -8,7 +8,7 @@ Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
 
 import collections
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,8 +18,8 @@ from reasoning import compilation
 from reasoning.decode import controllers, transforms
 from reasoning.decode.admission import all_knobs
 from reasoning.decode.base import Chain
-from reasoning.decode.plan import bucket_of, make_plan, read_plan
-from reasoning.decode.programs import Programs, compile_programs
+from reasoning.decode.plan import bucket_of, fit, make_plan, read_plan
+from reasoning.decode.programs import Programs, compile_admit, compile_programs
 from reasoning.decode.requests import (
     Job,
     Request,
@@ -32,6 +32,7 @@ from reasoning.decode.requests import (
     stop_strings,
 )
 from reasoning.decode.schedule import Group
+from reasoning.decode.waiting import RoomPrograms, compile_room
 from reasoning.errors import InputError
 from reasoning.models.model import Model
 from reasoning.text.patterns import Capacity, TableBuilder, Tables
@@ -51,6 +52,7 @@ class Engine:
 
     Attributes:
       plan: JSON-able dict of static shapes. compile_seconds: spent compiling so far. live: rows running now.
+      cache_use: (positions of KV cache set aside, of these filled in the end) of the bucket groups of the latest `generate`.
     """
 
     def __init__(
@@ -67,10 +69,13 @@ class Engine:
         self.model = model
         self.compile_seconds = 0.0
         self.live = 0
+        self.cache_use = (0, 0)
         self._alternatives = alternatives
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
         self._plan = read_plan(plan) if plan is not None else make_plan(size, max_slots)
         self._programs: dict[tuple[Chain, int], Programs] = {}
+        self._rooms: dict[int, RoomPrograms] = {}
+        self._admits: dict[tuple[Chain, int, int], Callable[..., Any]] = {}
         self._builder = TableBuilder(*_vocabulary(model), capacity=capacity or Capacity())
         self._latest: tuple[tuple, TableBuilder] | None = None
         self._turn = 0
@@ -161,17 +166,53 @@ class Engine:
             self._programs[key] = made
         return self._programs[key]
 
+    def fit(self, requests: Iterable[Request], *, max_tokens: int = 256) -> None:
+        """Narrows the plan to a workload: no more rows in a bucket than these requests have samples for it.
+
+        Rows that nobody needs cost memory, and on a CPU time. The plan says what was chosen; a bucket that it names already
+        keeps its rows. Without this every bucket has `max_slots` rows, if they fit the memory, whoever asks.
+
+        Raises InputError as `generate` does for a prompt, a number of samples or of tokens.
+        """
+        samples: collections.Counter[int] = collections.Counter()
+        for request in map(check_types, requests):
+            prompt = prompt_ids(request, self.model.tokenizer, self.model.config.vocab_size)
+            limit = check_request(request, max_tokens, self.model.config.context, prompt)
+            samples[self._bucket(len(prompt) + limit)] += len(sample_numbers(request))
+        compiled = {bucket for _, bucket in self._programs}
+        self._plan = fit(self._plan, {bucket: count for bucket, count in samples.items() if bucket not in compiled})
+
+    def _bucket(self, tokens: int) -> int:
+        return bucket_of(self._plan, tokens, self.model.config.context)
+
+    def entrance(self, chain: Chain, programs: Programs, prompt_length: int) -> tuple[RoomPrograms, Callable[..., Any]]:
+        """Room for a prompt and the way from it into the slots of `programs`, compiled on first use."""
+        size, network = self._bucket(prompt_length), self.model.network
+        if size not in self._rooms:
+            self._rooms[size] = compile_room(network, self._plan, size, self.model.params)
+            self.compile_seconds += self._rooms[size].seconds
+        key = (chain, programs.bucket, size)
+        if key not in self._admits:
+            made = compile_admit(network, chain, programs, self._rooms[size], self._builder.build())
+            self._admits[key], seconds = made
+            self.compile_seconds += seconds
+        return self._rooms[size], self._admits[key]
+
     def _run(self, jobs: list[Job], chain: Chain, tables: Tables, turn: int) -> Iterator[Response]:
         groups: dict[int, list[Job]] = collections.defaultdict(list)
         for job in jobs:
-            groups[bucket_of(self._plan, len(job.prompt) + job.max_tokens, self.model.config.context)].append(job)
-        tables = jax.device_put(tables)
+            groups[self._bucket(len(job.prompt) + job.max_tokens)].append(job)
+        tables, self.cache_use = jax.device_put(tables), (0, 0)
         try:
             self._check_turn(turn)
             for bucket in sorted(groups):
-                group = Group(self.model, self.programs(bucket, chain), chain, self._plan, tables, groups[bucket])
+                programs = self.programs(bucket, chain)
+                entrance = functools.partial(self.entrance, chain, programs)
+                group = Group(self.model, programs, entrance, chain, self._plan, tables, groups[bucket])
+                before = self.cache_use
                 for response in group.run():
                     self.live = group.live
+                    self.cache_use = before[0] + group.reserved, before[1] + group.used
                     yield response
                     self._check_turn(turn)
         finally:

@@ -1,7 +1,8 @@
 """How much runs at once: buckets, slots for each, the prefill shape. Planned once from model and memory, then kept.
 
 The plan is part of a run's resolved configuration: a resumed run reuses it, since the number of rows in a program and
-the length of its cache change the last bits of a float, and with them, now and then, a sample.
+the length of its cache change the last bits of a float, and with them, now and then, a sample. `fit` narrows a plan to a
+workload once, before the run.
 """
 
 import dataclasses
@@ -25,9 +26,11 @@ class Plan:
       max_slots: rows a program may have, if memory allows.
       smallest_bucket: cache length of the shortest requests; longer ones take the next of × 3/2, × 4/3, × 3/2, …
       memory: bytes for slots and waiting room; None is unlimited.
-      prefill_rows, prefill_chunk: the one shape of prefill, rows and tokens.
+      prefill_rows, prefill_chunk: rows and tokens of a prefill call.
+      room_tokens: tokens that a waiting room holds; where prompts are so long that `prefill_rows` would exceed it, fewer wait.
       steps: decode steps between two looks of the host. unroll: steps between two tests of the loop's end.
       lag: chunks dispatched ahead of the one that the host reads; 0 reads at once.
+      rows: (bucket, rows) pairs, caps that `fit` took from a workload; a bucket that is not named has `max_slots`.
     """
 
     platform: str
@@ -36,12 +39,14 @@ class Plan:
     memory: int | None
     prefill_rows: int
     prefill_chunk: int
+    room_tokens: int
     steps: int
     unroll: int
     lag: int
+    rows: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self):
-        for name in ("max_slots", "smallest_bucket", "prefill_rows", "prefill_chunk", "steps", "unroll"):
+        for name in ("max_slots", "smallest_bucket", "prefill_rows", "prefill_chunk", "room_tokens", "steps", "unroll"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"the plan's {name} must be a whole number ≥ 1, got {value!r}")
@@ -52,12 +57,22 @@ class Plan:
 
 
 _PLATFORMS = {
-    "cpu": {"max_slots": 32, "smallest_bucket": 64, "prefill_rows": 4, "prefill_chunk": 64, "steps": 8, "unroll": 1, "lag": 0},
+    "cpu": {
+        "max_slots": 32,
+        "smallest_bucket": 64,
+        "prefill_rows": 4,
+        "prefill_chunk": 64,
+        "room_tokens": 8192,
+        "steps": 8,
+        "unroll": 1,
+        "lag": 0,
+    },
     "gpu": {
         "max_slots": 256,
         "smallest_bucket": 128,
         "prefill_rows": 8,
         "prefill_chunk": 256,
+        "room_tokens": 65536,
         "steps": 32,
         "unroll": 4,
         "lag": 1,
@@ -67,6 +82,7 @@ _PLATFORMS = {
         "smallest_bucket": 128,
         "prefill_rows": 8,
         "prefill_chunk": 256,
+        "room_tokens": 65536,
         "steps": 32,
         "unroll": 1,
         "lag": 1,
@@ -80,7 +96,11 @@ def read_plan(fields: Mapping[str, Any]) -> Plan:
     if set(fields) != names:
         wrong = sorted(set(fields) ^ names)[0]
         raise InputError(f"the plan has no field {wrong!r}, or lacks it; a plan is what `Engine.plan` returned")
-    return Plan(**fields)
+    try:
+        rows = tuple((int(bucket), int(count)) for bucket, count in fields["rows"])  # JSON has lists
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the plan's rows are (bucket, rows) pairs, got {fields['rows']!r}") from error
+    return Plan(**{**fields, "rows": rows})
 
 
 def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> Plan:
@@ -126,12 +146,33 @@ def bucket_of(plan: Plan, tokens: int, context: int) -> int:
     return max(min(size, context), tokens)
 
 
+def room_rows(plan: Plan, size: int) -> int:
+    """Prompts that wait at once in a room for prompts of up to `size` tokens."""
+    return max(1, min(plan.prefill_rows, plan.room_tokens // size))
+
+
+def fit(plan: Plan, samples: Mapping[int, int]) -> Plan:
+    """The plan with no more rows in a bucket than a workload can fill.
+
+    Once a plan names a bucket it keeps its rows, so that a plan which came with a run never changes under it.
+
+    Args:
+      samples: {bucket: samples of the workload that need it}.
+    """
+    named = dict(plan.rows)
+    caps = {bucket: max(1, min(count, plan.max_slots)) for bucket, count in samples.items() if bucket not in named}
+    return dataclasses.replace(plan, rows=tuple(sorted((named | caps).items())))
+
+
 def slots_of(plan: Plan, network: Network, bucket: int) -> int:
-    """Rows of the program for `bucket`: max_slots, halved until slots and waiting room fit. Raises InputError if none fits."""
-    rows = plan.max_slots
-    while plan.memory is not None and network.cache_bytes(rows + plan.prefill_rows, bucket) > plan.memory:
+    """Rows of the program for `bucket`: what the plan names or max_slots, halved until slots and waiting room fit the memory.
+
+    Raises InputError if not even one row fits.
+    """
+    rows, waiting = dict(plan.rows).get(bucket, plan.max_slots), room_rows(plan, bucket)
+    while plan.memory is not None and network.cache_bytes(rows + waiting, bucket) > plan.memory:
         if rows == 1:
-            need = network.cache_bytes(1 + plan.prefill_rows, bucket)
+            need = network.cache_bytes(1 + waiting, bucket)
             raise InputError(
                 f"a sequence of {bucket} tokens needs {need / 1e9:.1f} GB of cache and {plan.memory / 1e9:.1f} GB are free; "
                 "lower max_tokens or use a smaller model"

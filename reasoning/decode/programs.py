@@ -1,9 +1,9 @@
-"""The compiled programs of one bucket: prefill, admit, decode and the reading of a finished row.
+"""The compiled programs of one bucket: decode, admission from a waiting room, the reading of a finished row.
 
 Each is compiled ahead of time, so that compile seconds are known apart from run seconds and a shape that changes by
 accident is an error instead of a silent recompilation.
 
-Axis legend: `B` slots, `W` rows of the waiting room, `S` cache length.
+Axis legend: `B` slots, `S` cache length.
 """
 
 import dataclasses
@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reasoning.decode.admission import Admission, all_knobs, make_admit, make_empty, make_prefill
+from reasoning.decode.admission import Admission, all_knobs, make_admit, make_empty
 from reasoning.decode.base import Chain
 from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import Plan, slots_of
 from reasoning.decode.slots import Slots, resume
+from reasoning.decode.waiting import RoomPrograms
 from reasoning.models.network import Network
 
 
@@ -35,18 +36,15 @@ class Programs:
     """Compiled for (chain, bucket); `B` = `rows`.
 
     Attributes:
-      empty(tables) → slots. room() → a zeroed waiting room. prefill(params, room, tokens, start, lengths) → room (donated).
-      admit(slots, room, admission, tables) → slots (donated). decode(params, slots, tables, n) → (slots (donated), Report).
-      read(slots, row) → dict. resume(slots, rows bool[B]) → slots (donated). bucket: cache length S. seconds: spent compiling.
+      empty(tables) → slots. decode(params, slots, tables, n) → (slots (donated), Report). read(slots, row) → dict.
+      resume(slots, rows bool[B]) → slots (donated). slots: their shapes. bucket: cache length S. seconds: spent compiling.
     """
 
     empty: Callable[..., Slots]
-    room: Callable[[], Any]
-    prefill: Callable[..., Any]
-    admit: Callable[..., Slots]
     decode: Callable[..., Any]
     read: Callable[..., dict[str, jax.Array]]
     resume: Callable[..., Slots]
+    slots: Slots
     bucket: int
     rows: int
     seconds: float
@@ -70,27 +68,30 @@ def blank_admission(chain: Chain, rows: int, size: int) -> Admission:
 def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
     """Compiles everything that `bucket` needs. `params` and `tables` may be arrays or ShapeDtypeStructs."""
     begin = time.perf_counter()
-    rows, chunk = slots_of(plan, network, bucket), min(plan.prefill_chunk, bucket)
+    rows = slots_of(plan, network, bucket)
     params, tables = (jax.tree.map(_shape, tree) for tree in (params, tables))
     integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
 
     empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives)).lower(tables)
     slots = jax.tree.map(_shape, empty.out_info)
-    room = jax.jit(lambda: network.init_cache(plan.prefill_rows, bucket)).lower()
-    waiting = jax.tree.map(_shape, room.out_info)
-    prefill = jax.jit(make_prefill(network), donate_argnums=1).lower(
-        params, waiting, integers(plan.prefill_rows, chunk), integers(), integers(plan.prefill_rows)
-    )
-    admission = jax.tree.map(_shape, blank_admission(chain, rows, bucket))
-    admit = jax.jit(make_admit(network, chain), donate_argnums=0).lower(slots, waiting, admission, tables)
     decode = jax.jit(make_decode(network, chain, alternatives, plan.unroll), donate_argnums=1).lower(
         params, slots, tables, integers()
     )
     read = jax.jit(read_row).lower(slots, integers())
     go_on = jax.jit(resume, donate_argnums=0).lower(slots, jax.ShapeDtypeStruct((rows,), bool))
-    lowered = (empty, room, prefill, admit, decode, read, go_on)
-    compiled = [program.compile() for program in lowered]
-    return Programs(*compiled, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
+    compiled = [program.compile() for program in (empty, decode, read, go_on)]
+    return Programs(*compiled, slots=slots, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
+
+
+def compile_admit(
+    network: Network, chain: Chain, programs: Programs, room: RoomPrograms, tables
+) -> tuple[Callable[..., Slots], float]:
+    """(admit(slots (donated), room, admission, tables) → slots, seconds spent compiling) for a bucket and a kind of room."""
+    begin = time.perf_counter()
+    admission = jax.tree.map(_shape, blank_admission(chain, programs.rows, programs.bucket))
+    admit = jax.jit(make_admit(network, chain), donate_argnums=0)
+    lowered = admit.lower(programs.slots, room.room, admission, jax.tree.map(_shape, tables))
+    return lowered.compile(), time.perf_counter() - begin
 
 
 def _shape(leaf) -> jax.ShapeDtypeStruct:

@@ -1,14 +1,15 @@
 """Continuous batching of one bucket group: a finished row's slot goes to the next sample at the next look of the host.
 
-Prompts wait prefilled in a room of a few rows; when every sample of the room has a slot, the next few are prefilled.
+Prompts wait prefilled in a room (`reasoning.decode.waiting`); when every sample of the room has a slot, the next few are
+prefilled. Rooms come by size, so prompts of one size follow each other.
 
-Axis legend: `B` slots, `W` rows of the waiting room, `T` prefill chunk, `S` cache length.
+Axis legend: `B` slots, `S` cache length.
 """
 
 import collections
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from reasoning.decode.plan import Plan
 from reasoning.decode.programs import Programs, blank_admission
 from reasoning.decode.requests import Job, Response
 from reasoning.decode.slots import STOP_ID, STOP_REASONS
+from reasoning.decode.waiting import Room
 from reasoning.models.flops import generated_flops, prefill_flops
 from reasoning.models.model import Model
 
@@ -35,23 +37,33 @@ class Sample:
 
 
 class Group:
-    """Runs the jobs of one bucket. `live` is the number of rows that were running at the last look."""
+    """Runs the jobs of one bucket. `live` is the number of rows that were running at the last look.
 
-    def __init__(self, model: Model, programs: Programs, chain: Chain, plan: Plan, tables, jobs: list[Job]):
-        self._model, self._programs, self._chain, self._plan, self._tables = model, programs, chain, plan, tables
-        self._jobs = collections.deque(jobs)
+    Attributes:
+      reserved: cache positions set aside: a row for each sample, the rows that no sample needed, and waiting rooms.
+      used: positions that the finished samples had filled in the end.
+    """
+
+    def __init__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
+        """entrance: prompt length → (RoomPrograms, admit) for such prompts."""
+        self._model, self._programs, self._entrance = model, programs, entrance
+        self._chain, self._plan, self._tables = chain, plan, tables
+        self._jobs = collections.deque(sorted(jobs, key=lambda job: entrance(len(job.prompt))[0].size))
+        self._room: Room | None = None
         self._waiting: collections.deque[Sample] = collections.deque()
         self._occupants: list[Sample | None] = [None] * programs.rows
         self._steps = jax.device_put(np.int32(plan.steps))
         self.live = 0
+        self.reserved = programs.bucket * max(programs.rows, sum(len(job.samples) for job in jobs))
+        self.used = 0
 
     def run(self) -> Iterator[Response]:
         """Responses as they finish."""
-        slots, room = self._programs.empty(self._tables), self._programs.room()
+        slots = self._programs.empty(self._tables)
         reports: collections.deque[tuple[Report, list[Sample | None]]] = collections.deque()
         clock = time.perf_counter()
         while True:
-            slots, room = self._refill(slots, room)
+            slots = self._refill(slots)
             if any(self._occupants):
                 slots, report = self._programs.decode(self._model.params, slots, self._tables, self._steps)
                 reports.append((report, list(self._occupants)))
@@ -77,19 +89,19 @@ class Group:
                 yield self._response(sample, values)
                 clock += time.perf_counter() - handed_over  # the consumer's time is not ours
 
-    def _refill(self, slots, room):
+    def _refill(self, slots):
         """Gives every free slot to the next waiting sample, prefilling prompts as they are needed."""
         free = [row for row, occupant in enumerate(self._occupants) if occupant is None]
         while free and (self._waiting or self._jobs):
             if not self._waiting:
-                room = self._prefill(room)
+                self._prefill()
             admission = blank_admission(self._chain, self._programs.rows, self._programs.bucket)
             while free and self._waiting:
                 row, sample = free.pop(0), self._waiting.popleft()
                 self._occupants[row] = sample
                 self._write(admission, row, sample)
-            slots = self._programs.admit(slots, room, jax.device_put(admission), self._tables)
-        return slots, room
+            slots = self._admit(slots, self._room.cache, jax.device_put(admission), self._tables)
+        return slots
 
     def _write(self, admission, row: int, sample: Sample):
         job = sample.job
@@ -103,21 +115,18 @@ class Group:
         for name, value in job.knobs.items():
             admission.knobs[name][row] = value
 
-    def _prefill(self, room):
-        """Writes the next few prompts into the waiting room and queues their samples."""
-        width, chunk = self._plan.prefill_rows, min(self._plan.prefill_chunk, self._programs.bucket)
-        jobs = [self._jobs.popleft() for _ in range(min(width, len(self._jobs)))]
-        longest = max(len(job.prompt) for job in jobs) - 1
-        tokens = np.zeros((width, -(-max(longest, 1) // chunk) * chunk), np.int32)
-        lengths = np.ones(width, np.int32)
-        for row, job in enumerate(jobs):
-            fed = job.prompt[:-1]
-            tokens[row, : len(fed)], lengths[row] = fed, len(job.prompt)
-        for start in range(0, longest, chunk):
-            piece = jax.device_put((tokens[:, start : start + chunk], np.int32(start), lengths))
-            room = self._programs.prefill(self._model.params, room, *piece)
+    def _prefill(self):
+        """Writes the next few prompts into a room of their size and queues their samples."""
+        programs, self._admit = self._entrance(len(self._jobs[0].prompt))
+        if self._room is None or self._room.programs is not programs:
+            self._room = None  # before the next one is allocated
+            self._room = Room(programs, self._model.params)
+            self.reserved += programs.rows * programs.size
+        jobs = [self._jobs.popleft()]
+        while self._jobs and len(jobs) < programs.rows and self._entrance(len(self._jobs[0].prompt))[0] is programs:
+            jobs.append(self._jobs.popleft())
+        self._room.fill([job.prompt for job in jobs])
         self._waiting.extend(Sample(job, number, row) for row, job in enumerate(jobs) for number in job.samples)
-        return room
 
     @staticmethod
     def _charge(then: list[Sample | None], emitted: np.ndarray, seconds: float):
@@ -130,6 +139,7 @@ class Group:
     def _response(self, sample: Sample, values) -> Response:
         job, config = sample.job, self._model.config
         begin, end = int(values["prompt_length"]), int(values["length"])
+        self.used += end
         tokens, forced = values["tokens"][begin:end], values["forced"][begin:end]
         tokenizer, reason = self._model.tokenizer, int(values["reason"])
         shown = tokens[:-1] if reason == STOP_ID and len(tokens) else tokens
