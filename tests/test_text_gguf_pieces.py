@@ -1,5 +1,6 @@
-"""SentencePiece vocabularies out of GGUF: ids of the rebuilt merges against llama.cpp's golden and a twin that merges greedily."""
+"""SentencePiece vocabularies of GGUF files: ids against llama.cpp's golden and against a twin that merges greedily."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -46,7 +47,7 @@ def twin(text, scores, prefix):
             continue
         symbols = list((" " * (prefix and stretch != "") + stretch).replace(" ", "▁"))
         while True:
-            pairs = [(-scores[a + b], i) for i, (a, b) in enumerate(zip(symbols, symbols[1:], strict=False)) if a + b in scores]
+            pairs = [(-scores[a + b], i) for i, (a, b) in enumerate(itertools.pairwise(symbols)) if a + b in scores]
             if not pairs:
                 break
             at = min(pairs)[1]

@@ -12,25 +12,28 @@ COUNT, BLOCK = 10_000, 100
 WORDS = (
     "the of and to in is that it was for on are as with his they at be this from have or by one had not but what all were when "
     "we there can an your which their said if do will each about how up out them then she many some so these would other into "
-    "Paris October Tuesday NASA iPhone don't we'll it's naïve café Zürich Straße reasoning tokenizer hippopotamus antidisestablish "
-    "que los para una por der die und nicht avec dans pour être questo perché não você что это как для не на το και είναι"
-).split()
+    "Paris October Tuesday NASA iPhone don't we'll it's naïve café Zürich Straße reasoning tokenizer hippopotamus "
+    "antidisestablish que los para una por der die und nicht avec dans pour être questo perché não você что это как для не на το και είναι"
+).split()  # noqa: SIM905 (a list to read)
 CODE = (
-    "def ", "class ", "return ", "self.", "()", "{\n", "}\n", "    ", "\t", "\n", " = ", " == ", "!=", "->", "=>", "[i]", "i++", ";\n",
-    "import numpy as np\n", "for (int i = 0; i < n; ++i) ", "if x is None:\n", "// TODO: ", "# ", '"""', "'", '"%s\\n"', "0xFF", "1e-6",
-    "<div class='a'>", "</div>", "<br/>", "&nbsp;", "SELECT * FROM t WHERE id=", "std::vector<int>", "lambda x: x**2", "${HOME}/bin",
+    "def ", "class ", "return ", "self.", "()", "{\n", "}\n", "    ", "\t", "\n", " = ", " == ", "!=", "->", "=>", "[i]", "i++",
+    ";\n", "import numpy as np\n", "for (int i = 0; i < n; ++i) ", "if x is None:\n", "// TODO: ", "# ", '"""', "'", '"%s\\n"',
+    "0xFF", "1e-6", "<div class='a'>", "</div>", "<br/>", "&nbsp;", "SELECT * FROM t WHERE id=", "std::vector<int>",
+    "lambda x: x**2", "${HOME}/bin",
 )  # fmt: skip
 SPECIAL = (
     "<bos>", "<eos>", "<pad>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>", "<unused0>", "<unused99>", "[multimodal]",
-    "<start_of_image>", "<table>", "</table>", "<h1>", "</h6>", "<code>", "<0x0A>", "<0x00>", "<0xff>", "<s>", "</s>", "<|im_start|>",
-    "<start_of_turn", "end_of_turn>", "<<bos>>", "▁", "▁▁", "<unused6242>", "<start_of_turn>user\n", "<end_of_turn>\n", "[@BOS@]",
+    "<start_of_image>", "<table>", "</table>", "<h1>", "</h6>", "<code>", "<0x0A>", "<0x00>", "<0xff>", "<s>", "</s>",
+    "<|im_start|>", "<start_of_turn", "end_of_turn>", "<<bos>>", "▁", "▁▁", "<unused6242>", "<start_of_turn>user\n",
+    "<end_of_turn>\n", "[@BOS@]",
 )  # fmt: skip
 SPACES = (" ", "  ", "\n", "\t", "\r\n", "\r", "\x0b", "\x0c", "\u00a0", "\u2003", "\u3000", "\u200b", "\u2028", "\ufeff", "\x85")
 # First and last code point of stretches of Unicode, with holes and unassigned ones; surrogates are no text.
 SCRIPTS = (
-    (0x00A1, 0x024F), (0x0300, 0x036F), (0x0370, 0x03FF), (0x0400, 0x052F), (0x0530, 0x06FF), (0x0900, 0x0DFF), (0x0E00, 0x0FFF),
-    (0x1000, 0x18AF), (0x1E00, 0x1FFF), (0x2000, 0x2BFF), (0x3000, 0x31FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0xE000, 0xE0FF),
-    (0xF900, 0xFFFF), (0x10000, 0x1039F), (0x12000, 0x1237F), (0x1D400, 0x1D7FF), (0x20000, 0x2A6DF), (0xE0000, 0xE007F), (0, 0x7F),
+    (0x00A1, 0x024F), (0x0300, 0x036F), (0x0370, 0x03FF), (0x0400, 0x052F), (0x0530, 0x06FF), (0x0900, 0x0DFF),
+    (0x0E00, 0x0FFF), (0x1000, 0x18AF), (0x1E00, 0x1FFF), (0x2000, 0x2BFF), (0x3000, 0x31FF), (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7A3), (0xE000, 0xE0FF), (0xF900, 0xFFFF), (0x10000, 0x1039F), (0x12000, 0x1237F), (0x1D400, 0x1D7FF),
+    (0x20000, 0x2A6DF), (0xE0000, 0xE007F), (0, 0x7F),
 )  # fmt: skip
 EMOJI = ((0x1F300, 0x1F6FF), (0x1F900, 0x1FAFF), (0x2600, 0x27BF), (0x1F1E6, 0x1F1FF), (0x1F3FB, 0x1F3FF))
 RUNS = "=-_.*#/!~+?:;,'\"`^|\\ \n\t0189axXzAClhfw…─—。！・ㅋ\u0e40ह%()[]{}<>$&@▁"
@@ -62,6 +65,10 @@ def _digits(dice: _Dice) -> str:
     return dice.times(
         8, lambda: str(dice.below(10 ** (1 + dice.below(9)))) + dice.pick((" ", ",", ".", "+", "-", " = ", "/", "%", ""))
     )
+
+
+def _spaces(dice: _Dice) -> str:
+    return dice.times(12, lambda: dice.pick(SPACES) * (1 + dice.below(5)) + dice.pick(("", "", "a", "b.", dice.pick(WORDS))))
 
 
 def _script(dice: _Dice) -> str:
