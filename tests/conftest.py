@@ -19,5 +19,5 @@ def qwen05():
 
 @pytest.fixture(scope="session")
 def gemma3():
-    """Gemma 3 270M, the base model: sliding windows, 262,144 SentencePiece pieces, no chat template."""
-    return reasoning.load("gemma3-270m")
+    """Gemma 3 270M, the base model: sliding windows, 262,144 SentencePiece pieces, no chat template; float32, for its goldens."""
+    return reasoning.load("gemma3-270m", dtype="float32")

@@ -9,12 +9,15 @@ import random
 
 COUNT, BLOCK = 10_000, 100
 
-WORDS = (
-    "the of and to in is that it was for on are as with his they at be this from have or by one had not but what all were when "
-    "we there can an your which their said if do will each about how up out them then she many some so these would other into "
-    "Paris October Tuesday NASA iPhone don't we'll it's naïve café Zürich Straße reasoning tokenizer hippopotamus "
-    "antidisestablish que los para una por der die und nicht avec dans pour être questo perché não você что это как для не на το και είναι"
-).split()  # noqa: SIM905 (a list to read)
+WORDS = tuple(
+    """
+    the of and to in is that it was for on are as with his they at be this from have or by one had not but what all were when
+    we there can an your which their said if do will each about how up out them then she many some so these would other into
+    Paris October Tuesday NASA iPhone don't we'll it's naïve café Zürich Straße reasoning tokenizer hippopotamus
+    antidisestablish que los para una por der die und nicht avec dans pour être questo perché não você
+    что это как для не на το και είναι
+    """.split()  # noqa: SIM905 (a list to read)
+)
 CODE = (
     "def ", "class ", "return ", "self.", "()", "{\n", "}\n", "    ", "\t", "\n", " = ", " == ", "!=", "->", "=>", "[i]", "i++",
     ";\n", "import numpy as np\n", "for (int i = 0; i < n; ++i) ", "if x is None:\n", "// TODO: ", "# ", '"""', "'", '"%s\\n"',
