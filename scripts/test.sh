@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Environment, the two small models that the tests read, lint, then the fast suite. What is there already is skipped.
+# Environment, the three small models that the tests read, lint, then the fast suite. What is there already is skipped.
 #
 #     scripts/test.sh                       # everything
 #     scripts/test.sh tests/test_loop.py    # arguments go to pytest
@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=$(scripts/setup_env.sh)
-"$python" -m reasoning.weights.catalogue smollm2-135m-instruct qwen2.5-coder-0.5b-instruct >/dev/null
+"$python" -m reasoning.weights.catalogue smollm2-135m-instruct qwen2.5-coder-0.5b-instruct gemma3-270m >/dev/null
 
 "$python" -m ruff check
 "$python" -m ruff format --check

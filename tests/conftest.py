@@ -15,3 +15,9 @@ def smollm2():
 def qwen05():
     """Qwen2.5-Coder-0.5B-Instruct: Qwen2 architecture, biases, the default of the main job."""
     return reasoning.load("qwen2.5-coder-0.5b-instruct")
+
+
+@pytest.fixture(scope="session")
+def gemma3():
+    """Gemma 3 270M, the base model: sliding windows, 262,144 SentencePiece pieces, no chat template; float32, for its goldens."""
+    return reasoning.load("gemma3-270m", dtype="float32")

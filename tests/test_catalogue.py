@@ -269,12 +269,7 @@ def test_manifest_entry_without_sum_licence_or_recorded_registry_source():
     )
     readme = (catalogue.MANIFEST.parent / "README.md").read_text()
     for entry in known.values():
-        assert (
-            entry.kind in ("model", "weights", "data")
-            and entry.licence
-            and Path(entry.file).name == entry.file
-            and entry.name in readme
-        )
+        assert entry.kind in ("model", "data") and entry.licence and Path(entry.file).name == entry.file and entry.name in readme
         assert any(source.pypi and source.bytes and len(source.sha256) == 64 for source in entry.sources)
         assert all(source.sha256 == catalogue.UNVERIFIED or len(source.sha256) == 64 for source in entry.sources)
 

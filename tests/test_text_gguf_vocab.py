@@ -68,7 +68,7 @@ def test_whole_entry_is_rebuilt_by_merges_where_the_model_ignores_them():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "llama"}, "'llama' vocabulary.*tokenizer.json"),
+        ({"model": "t5"}, "'t5' vocabulary.*tokenizer.json"),
         ({"model": None}, "no vocabulary"),
         ({"pre": "novel"}, "unknown pre-tokeniser 'novel'.*qwen2"),
         ({"tokens": []}, "no tokens"),

@@ -1,8 +1,8 @@
-"""A GGUF vocabulary (byte-level BPE) rebuilt into the `tokenizers` library.
+"""A GGUF vocabulary rebuilt into the `tokenizers` library: byte-level BPE here, SentencePiece pieces in `gguf_pieces`.
 
-A GGUF file carries tokens, merges and token types, but only the *name* of the pre-tokeniser. The patterns behind the
-names are those of the published `tokenizer.json` files, which llama.cpp's `src/llama-vocab.cpp` quotes beside its own
-adaptations; so is the normaliser, which llama.cpp leaves out (Qwen: NFC).
+For byte-level BPE a GGUF file carries tokens, merges and token types, but only the *name* of the pre-tokeniser. The
+patterns behind the names are those of the published `tokenizer.json` files, which llama.cpp's `src/llama-vocab.cpp`
+quotes beside its own adaptations; so is the normaliser, which llama.cpp leaves out (Qwen: NFC).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from reasoning.errors import InputError
-
-# `tokenizer.ggml.token_type`, gguf.TokenType. The others (unknown, byte) do not occur in byte-level files.
-NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
+from reasoning.text import gguf_entries, gguf_pieces
+from reasoning.text.gguf_entries import CONTROL, UNKNOWN, USER_DEFINED, Entry
 
 # Names that chat templates use ↔ `tokenizer.ggml.<key>_token_id`.
 SPECIAL_KEYS = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
@@ -75,78 +74,65 @@ def build(metadata: Mapping[str, Any]) -> Tokenizer:
     """The `tokenizers` pipeline that a GGUF file describes; unused rows are left out of its vocabulary.
 
     Args:
-      metadata: GGUF key-value pairs as Python objects; `tokenizer.ggml.{model,pre,tokens,token_type,merges}` are read.
+      metadata: GGUF key-value pairs as Python objects; `tokenizer.ggml.{model,pre,tokens,token_type,merges,scores,…}`.
 
     Raises InputError: no vocabulary, another tokeniser family, an unknown pre-tokeniser, or tables that do not fit.
     """
     family = metadata.get("tokenizer.ggml.model")
     if family is None:
         raise InputError("this GGUF file has no vocabulary (tokenizer.ggml.model); use a complete export of the model")
-    if family != "gpt2":
+    if family not in ("gpt2", "llama"):
         raise InputError(
-            f"this GGUF file has a {family!r} vocabulary (SentencePiece or other) and only byte-level BPE ('gpt2') can be "
-            "rebuilt; load the model from a directory with tokenizer.json"
+            f"this GGUF file has a {family!r} vocabulary and only byte-level BPE ('gpt2') and SentencePiece BPE ('llama') can "
+            "be rebuilt; load the model from a directory with tokenizer.json"
         )
+    entries = gguf_entries.read(metadata)
+    if family == "llama":
+        backend, add_bos = gguf_pieces.pipeline(entries, metadata), True
+    else:
+        pre = _pre_tokenizer(metadata)
+        backend, add_bos = _byte_level(entries, metadata.get("tokenizer.ggml.merges"), pre), pre.add_bos
+    # They are in the vocabulary already, so each keeps its id; now they are also found whole in text.
+    control = [e for e in entries if e.kind in (CONTROL, UNKNOWN)]
+    backend.add_special_tokens([AddedToken(e.text, normalized=False, special=True) for e in control])
+    backend.add_tokens([AddedToken(e.text, normalized=False) for e in entries if e.kind == USER_DEFINED])
+    _add_ends(backend, metadata, {e.index: e.text for e in entries}, add_bos)
+    return backend
+
+
+def _pre_tokenizer(metadata: Mapping[str, Any]) -> PreTokenizer:
     name = metadata.get("tokenizer.ggml.pre", "default")
-    pre = PRE_TOKENIZERS.get(name)
-    if pre is None:
+    if name not in PRE_TOKENIZERS:
         raise InputError(
             f"unknown pre-tokeniser {name!r} in this GGUF file (known: {', '.join(sorted(PRE_TOKENIZERS))}); load the model "
             "from a directory with tokenizer.json, or add its pattern to PRE_TOKENIZERS"
         )
-    entries = _entries(metadata)
-    backend = Tokenizer(_bpe(entries, metadata.get("tokenizer.ggml.merges"), pre))
-    if pre.nfc:
-        backend.normalizer = normalizers.NFC()
-    splits = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in pre.splits]
-    backend.pre_tokenizer = pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    backend.decoder = decoders.ByteLevel()
-    # They are in the vocabulary already, so each keeps its id; now they are also found whole in text.
-    backend.add_special_tokens([AddedToken(e.text, normalized=False, special=True) for e in entries if e.kind == CONTROL])
-    backend.add_tokens([AddedToken(e.text, normalized=False) for e in entries if e.kind == USER_DEFINED])
-    _add_ends(backend, metadata, {e.index: e.text for e in entries}, pre)
-    return backend
+    return PRE_TOKENIZERS[name]
 
 
-class _Entry(NamedTuple):
-    index: int
-    text: str
-    kind: int
-
-
-def _entries(metadata: Mapping[str, Any]) -> list[_Entry]:
-    """The rows that stand for something; old converters called some that only pad the matrix "user defined"."""
-    tokens = metadata.get("tokenizer.ggml.tokens") or ()
-    if not tokens:
-        raise InputError("this GGUF file lists no tokens (tokenizer.ggml.tokens); use a complete export of the model")
-    kinds = metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
-    if len(kinds) != len(tokens):
-        raise InputError(f"this GGUF file lists {len(tokens)} tokens but {len(kinds)} token types; it is damaged, fetch it again")
-    entries = [_Entry(i, text, kind) for i, (text, kind) in enumerate(zip(tokens, kinds, strict=True))]
-    return [e for e in entries if e.text and e.kind != UNUSED and (e.kind == NORMAL or e.text != f"[PAD{e.index}]")]
-
-
-def _bpe(entries: Sequence[_Entry], merges: Sequence[str] | None, pre: PreTokenizer) -> models.BPE:
+def _byte_level(entries: Sequence[Entry], merges: Sequence[str] | None, pre: PreTokenizer) -> Tokenizer:
     if merges is None:
         raise InputError("this GGUF file lists no merges (tokenizer.ggml.merges); use a complete export of the model")
-    vocabulary = {e.text: e.index for e in entries}
-    if len(vocabulary) != len(entries):
-        twice = next(e.text for e in entries if vocabulary[e.text] != e.index)
-        raise InputError(f"this GGUF file lists the token {twice!r} twice; it is damaged, fetch it again")
     pairs = [tuple(merge.split(" ")) for merge in merges]
     odd = next((merge for merge, pair in zip(merges, pairs, strict=True) if len(pair) != 2), None)
     if odd is not None:
         raise InputError(f"this GGUF file lists the merge {odd!r}, which is not two tokens; it is damaged, fetch it again")
     try:
-        return models.BPE(vocabulary, pairs, ignore_merges=pre.ignore_merges)
+        backend = Tokenizer(models.BPE({e.text: e.index for e in entries}, pairs, ignore_merges=pre.ignore_merges))
     except Exception as error:  # the library raises bare Exception
         raise InputError(f"this GGUF file's merges do not fit its tokens ({error}); it is damaged, fetch it again") from error
+    if pre.nfc:
+        backend.normalizer = normalizers.NFC()
+    splits = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in pre.splits]
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
-def _add_ends(backend: Tokenizer, metadata: Mapping[str, Any], text_of: Mapping[int, str], pre: PreTokenizer) -> None:
-    """Writes the beginning and end tokens around a text where the file demands them."""
+def _add_ends(backend: Tokenizer, metadata: Mapping[str, Any], text_of: Mapping[int, str], add_bos: bool) -> None:
+    """Writes the beginning and end tokens around a text where the file demands them; `add_bos` is the file's default."""
     names = {}
-    for end, default in (("bos", pre.add_bos), ("eos", False)):
+    for end, default in (("bos", add_bos), ("eos", False)):
         index = metadata.get(f"tokenizer.ggml.{end}_token_id")
         if index is None or not metadata.get(f"tokenizer.ggml.add_{end}_token", default):
             continue

@@ -15,8 +15,9 @@ from reasoning.errors import InputError
 from reasoning.text import chat, directory, gguf_vocab, spelling
 from reasoning.text.stream import Detokenizer
 
-# Control tokens that end a text whether or not the model's files say so; ends of turns are read off its chat template.
-_END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>"})
+# Control tokens that end a text whether or not the model's files say so; other ends of turns are read off its chat
+# template, but a Gemma without one knows its end of turn as well.
+_END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"})
 
 
 class Tokenizer:
@@ -55,6 +56,9 @@ class Tokenizer:
         self.size = max(self._vocabulary.values(), default=-1) + 1
         self.real_ids = np.zeros(self.size, bool)
         self.real_ids[np.fromiter(self._vocabulary.values(), np.int64, len(self._vocabulary))] = True
+        # Ids that a backend which opens every text with a space (Llama 2) writes for an opening U+0000, which nothing merges
+        # with; 1 or none from any other.
+        self._opening = len(backend.encode("\0", add_special_tokens=False).ids)
         self.bos_id = self._vocabulary.get(self.special_tokens.get("bos_token"))
         self.pad_id = self._vocabulary.get(self.special_tokens.get("pad_token"))
         self.stop_ids = self._stop_ids(eos_ids)
@@ -84,15 +88,14 @@ class Tokenizer:
         """Ids of `text`; special tokens written in it become their ids.
 
         Args:
-          bos: write the tokens that the model demands around a text (none for most). False for text that continues a
-            sequence, such as a forced script.
+          bos: write what the model demands around a text: a first token, or the space before the first word of Llama 2.
+            False for text that continues a sequence, such as a forced script.
 
         Raises InputError for text with half of a surrogate pair (what JSON's "\\ud83d" alone stands for).
         """
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"not Unicode text: {text[error.start : error.end]!a}; remove such characters") from error
+        _unicode(text)
+        if not bos and self._opening > 1:
+            return self.backend.encode("\0" + text, add_special_tokens=False).ids[self._opening :]
         return self.backend.encode(text, add_special_tokens=bos).ids
 
     def decode(self, ids: Sequence[int] | np.ndarray, skip_special: bool = False) -> str:
@@ -122,8 +125,8 @@ class Tokenizer:
         )
 
     def encode_chat(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = True, **extra: Any) -> list[int]:
-        """Ids of the rendered conversation; the template itself writes whatever begins a text."""
-        return self.encode(self.render(messages, add_generation_prompt, **extra), bos=False)
+        """Ids of the rendered conversation; the template itself writes the tokens that begin a text."""
+        return self.backend.encode(_unicode(self.render(messages, add_generation_prompt, **extra)), add_special_tokens=False).ids
 
     def _stop_ids(self, eos_ids: Iterable[int]) -> tuple[int, ...]:
         control = [self._added[i] for i in self.special_ids]
@@ -142,3 +145,12 @@ class Tokenizer:
         for token, i in self._vocabulary.items():
             pieces[i] = self._added[i].encode() if i in self._added else ordinary(token)
         return pieces
+
+
+def _unicode(text: str) -> str:
+    """`text`; InputError for half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"not Unicode text: {text[error.start : error.end]!a}; remove such characters") from error
+    return text

@@ -66,7 +66,7 @@ class Artefact:
     """An entry of the manifest.
 
     Attributes:
-      kind: "model", "weights" (of a model that `load` cannot use yet) or "data". file: the name that it gets in the cache.
+      kind: "model" or "data". file: the name that it gets in the cache.
     """
 
     name: str

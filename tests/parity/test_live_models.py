@@ -73,7 +73,7 @@ def test_random_models_agree_on_ragged_prompts_and_every_split(case, seed, tmp_p
     np.testing.assert_allclose(cached, np.broadcast_to(wanted[:1, :length], cached.shape), rtol=0, atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"])
+@pytest.fixture(scope="module", params=["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "gemma3-270m"])
 def real(request):
     """(transformers' model, its prompts as ids, our name) for one GGUF of the catalogue."""
     path, _ = catalogue.fetch(request.param)

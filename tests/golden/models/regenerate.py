@@ -3,6 +3,7 @@
     python tests/golden/models/regenerate.py tiny
     python tests/golden/models/regenerate.py smollm2-135m-instruct path/to/file.gguf
     python tests/golden/models/regenerate.py qwen2.5-coder-0.5b-instruct path/to/file.gguf
+    python tests/golden/models/regenerate.py gemma3-270m path/to/file.gguf
 
 Look at `git diff` afterwards: a golden that moves without a reason is a bug found. Everything is float32 on the CPU with
 the plain ("eager") attention of transformers; llama.cpp multiplies with quantised weights and is a second, blunter witness.
@@ -29,7 +30,10 @@ PROMPTS = (
     "Question: 12 + 30 - 17 = ?\nAnswer: 12 + 30 = 42; 42 - 17 = 25. The result is 25.\nQuestion: 41 - 16 + 23 = ?\nAnswer:",
     "Once upon a time there was a lighthouse keeper who counted the ships that passed at night. ",
 )
+# 1,190 tokens, for models with a window of 512: twice the window and more, with something to count until the end.
+LONG = "".join(f"Day {i}: the keeper counted {i * 7 % 31} ships and {i * 5 % 13} gulls.\n" for i in range(1, 61))
 TOP, STRIDE, GREEDY, KEPT = 32, 997, 64, 3  # largest logits kept; step of ids kept; greedy tokens; positions kept per prompt
+ALL = 256  # up to this length the argmax is kept at every position, beyond it from the first greedy token on
 
 
 def build(config: dict) -> torch.nn.Module:
@@ -93,28 +97,34 @@ def all_logits(model, ids: list[int]) -> np.ndarray:
 
 
 def regenerate_real(name: str, path: pathlib.Path):
-    """Top and strided logits, 64 greedy tokens and the argmax at every position of prompt + greedy tokens."""
+    """Top and strided logits, 64 greedy tokens and the argmax at the last positions of prompt + greedy tokens, or all."""
     from llama_cpp import Llama
 
     model, tokenizer = from_gguf(path)
     entries = []
-    for prompt in PROMPTS:
+    for prompt in (*PROMPTS, LONG) if getattr(model.config, "sliding_window", None) else PROMPTS:
         ids = tokenizer(prompt)["input_ids"]
         tokens = greedy(model, ids, GREEDY)
         logits = all_logits(model, ids + tokens)
         positions = np.linspace(0, len(ids) - 1, KEPT).astype(int).tolist()
         entries.append({"prompt": prompt, "ids": ids, "greedy": tokens, "positions": [_kept(p, logits[p]) for p in positions]})
-        entries[-1]["argmax"] = logits.argmax(-1).tolist()
+        entries[-1]["argmax"] = logits.argmax(-1)[0 if len(logits) <= ALL else len(ids) - 1 :].tolist()
     model = model.to(torch.bfloat16)
-    agree = [int((all_logits(model, e["ids"] + e["greedy"]).argmax(-1) == e["argmax"]).sum()) for e in entries]
-    llama = Llama(str(path), n_ctx=512, logits_all=True, verbose=False, n_threads=2)
+    agree = [int((_last(all_logits(model, e["ids"] + e["greedy"]), e).argmax(-1) == e["argmax"]).sum()) for e in entries]
+    longest = max(len(e["ids"] + e["greedy"]) for e in entries)
+    llama = Llama(str(path), n_ctx=max(512, longest), logits_all=True, verbose=False, n_threads=2)
     for entry in entries:
         llama.reset()
         llama.eval(entry["ids"] + entry["greedy"])
-        scores = llama.scores[: llama.n_tokens]
+        scores = _last(llama.scores[: llama.n_tokens], entry)
         entry["llama_cpp"] = {"argmax": scores.argmax(-1).tolist(), "last": _strided(scores[-1])}
     source = f"transformers {transformers.__version__}, {path.name}, float32, eager attention"
     _write(name, {"source": source, "stride": STRIDE, "bfloat16_argmax_agreement": agree, "prompts": entries})
+
+
+def _last(logits: np.ndarray, entry: dict) -> np.ndarray:
+    """The rows whose argmax is kept."""
+    return logits[-len(entry["argmax"]) :]
 
 
 def _kept(position: int, logits: np.ndarray) -> dict:

@@ -1,10 +1,14 @@
 """Writes the golden files of this directory from their witnesses. Run on purpose, and read the difference.
 
 COMMAND (an environment with the extra `parity`: transformers, llama-cpp-python):
-    python tests/golden/text/regenerate.py --smollm2 smollm2-135m-instruct.gguf --qwen05 qwen2.5-coder-0.5b-instruct.gguf
+    python tests/golden/text/regenerate.py --smollm2 smollm2-135m-instruct.gguf --qwen05 qwen2.5-coder-0.5b-instruct.gguf \\
+        --gemma3 gemma3-270m.Q4_K_M.gguf
 
 smollm2.json, qwen05.json: ids on which two witnesses agree, llama.cpp's tokeniser and the pipeline of the published
 tokenizer.json built from transformers' own parts. llama.cpp sees NFC-normalised text where the model demands it.
+
+gemma3.json: llama.cpp's ids of the 10,000 strings of strings.py, which is the witness for SentencePiece pieces: a digest for
+every 100 strings, and some strings with their ids to read.
 
 crossing.json: a small vocabulary whose merges ignore every boundary, so that its ids show where each pre-tokeniser cuts;
 ids by llama.cpp, for each name whose pattern llama.cpp has verbatim.
@@ -28,6 +32,7 @@ from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+import strings  # noqa: E402
 from chat_templates import CASES, CONVERSATIONS, TEMPLATES  # noqa: E402
 
 TEXTS = [
@@ -69,6 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smollm2", required=True, help="GGUF file of SmolLM2-135M-Instruct")
     parser.add_argument("--qwen05", required=True, help="GGUF file of Qwen2.5-Coder-0.5B-Instruct")
+    parser.add_argument("--gemma3", required=True, help="GGUF file of Gemma 3 270M")
     flags = parser.parse_args()
     own_templates = {}
     for name in ("smollm2", "qwen05"):
@@ -76,6 +82,7 @@ def main() -> None:
         fields = {key: field.contents() for key, field in gguf.GGUFReader(path).fields.items() if key.startswith("tokenizer.")}
         own_templates[name] = fields["tokenizer.chat_template"]
         write(f"{name}.json", model_cases(fields, llama(path)))
+    write("gemma3.json", block_digests(llama(flags.gemma3)))
     write_crossing()
     write_chat(own_templates)
 
@@ -104,6 +111,15 @@ def model_cases(fields: dict, witness: llama_cpp.Llama) -> list[dict]:
         assert ids == witness.tokenize(seen.encode(), add_bos=False, special=True), text
         cases.append({"text": text, "ids": ids})
     return cases
+
+
+def block_digests(witness: llama_cpp.Llama) -> dict:
+    """The witness's ids of 10,000 strings: every 211th in full, the rest as digests. Special tokens are read, none is added."""
+    texts = strings.strings()
+    ids = [witness.tokenize(text.encode(), add_bos=False, special=True) for text in texts]
+    sample = [[i, ids[i]] for i in range(0, strings.COUNT, 211)]
+    starts = range(0, strings.COUNT, strings.BLOCK)
+    return {"sample": sample, "digests": [strings.digest(ids[i : i + strings.BLOCK]) for i in starts]}
 
 
 def write_crossing() -> None:
