@@ -26,10 +26,10 @@ def make_wheel(directory, name, version, files):
 
 
 @contextlib.contextmanager
-def hub(repo, files, kind="models", gated=False):
+def hub(repo, files, kind="models", gated=None):
     """Serves `files` (name → bytes) as revision "main", `COMMIT`, of `repo`; yields (endpoint, list of (method, path) asked for).
 
-    kind: "models" or "datasets". gated: every file and listing is refused, as for a visitor who has not accepted the terms.
+    kind: "models" or "datasets". gated: another repository, refused as to a visitor who has not accepted its terms.
     """
     asked, home = [], f"/{repo}" if kind == "models" else f"/{kind}/{repo}"
 
@@ -56,7 +56,8 @@ def hub(repo, files, kind="models", gated=False):
                 listed = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
                 content = json.dumps({"id": repo, "sha": COMMIT, "siblings": listed}).encode()
                 if "/tree/" in path:
-                    content = json.dumps([entry(name) for name in files]).encode()
+                    folder = "/".join(path.split("/tree/")[1].split("/")[1:])
+                    content = json.dumps([entry(name) for name in files if name.startswith(folder)]).encode()
             elif path == "/":
                 content = b"hub"
             elif file in files:
@@ -64,7 +65,7 @@ def hub(repo, files, kind="models", gated=False):
                 headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
             elif file:
                 headers = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}
-            if gated and path != "/":
+            if gated and f"/{gated}/" in path:
                 content, headers = None, {"X-Error-Code": "GatedRepo"}
             self.send_response(401 if "GatedRepo" in headers.values() else 404 if content is None else 200)
             for key, value in headers.items():
