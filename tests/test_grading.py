@@ -79,7 +79,8 @@ def test_exact_and_choice_answers_need_no_worker():
         "option B",
         "The correct answer is (B).",
     ):
-        assert grade_at_once(problem_of("B", "choice"), answer).correct, answer
+        assert grade_at_once(problem_of("B", "choice"), answer) == Grade(True, 1.0, "B"), answer
+    assert grade_at_once(problem_of("B", "choice"), "the Bahamas").extracted == "the Bahamas"
     for answer in ("A", "A. not B", "Both", "42", "B2", "B flat", "the Bahamas", "b and c"):
         assert not grade_at_once(problem_of("B", "choice"), answer).correct, answer
 

@@ -76,7 +76,7 @@ def draw(problems: Sequence[Problem], size: int | None, seed: int = 0) -> tuple[
 def available() -> list[str]:
     """Names of the task families in this package, sorted."""
     names = (module.name for module in pkgutil.iter_modules(reasoning.data.__path__))
-    return sorted(name for name in names if name != "tasks")
+    return sorted(name for name in names if name not in ("tasks", "hub"))
 
 
 def load_task(family: str, /, **parameters) -> Task:

@@ -46,7 +46,7 @@ class Grade:
 
     correct: bool
     score: float  # in [0, 1]; partial credit where the task's scorer gives any
-    extracted: str | None  # the answer as found in the text; None when there is none
+    extracted: str | None  # the answer as found in the text, of a choice the letter; None when there is none
     status: str = "graded"  # or why it counts as wrong: "no answer", "too long", "timeout", "memory", "died", "error"
 
 
@@ -127,7 +127,8 @@ def grade_at_once(problem: Problem, answer: str | None) -> Grade | None:
     if len(answer) > MAX_ANSWER_CHARS:
         return Grade(False, 0.0, answer[:MAX_ANSWER_CHARS], "too long")
     if problem.score == "choice":
-        return _whole(_letter(answer) == _letter(problem.answer) is not None, answer)
+        letter = _letter(answer)  # this is what is kept, so that "B" and "B. Paris" are one vote
+        return _whole(letter == _letter(problem.answer) is not None, letter or answer)
     ours, theirs = normalise(answer), normalise(problem.answer) or ""
     if ours is None:
         return Grade(False, 0.0, None, "no answer")

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import threading
+import urllib.parse
 import zipfile
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -25,9 +26,15 @@ def make_wheel(directory, name, version, files):
 
 
 @contextlib.contextmanager
-def hub(repo, files):
-    """Serves `files` (name → bytes) as revision "main" of `repo`; yields (endpoint, list of (method, path) asked for)."""
-    asked = []
+def hub(repo, files, kind="models", gated=None):
+    """Serves `files` (name → bytes) as revision "main", `COMMIT`, of `repo`; yields (endpoint, list of (method, path) asked for).
+
+    kind: "models" or "datasets". gated: another repository, refused as to a visitor who has not accepted its terms.
+    """
+    asked, home = [], f"/{repo}" if kind == "models" else f"/{kind}/{repo}"
+
+    def entry(name):
+        return {"type": "file", "path": name, "size": len(files[name]), "oid": "0"}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -36,21 +43,31 @@ def hub(repo, files):
         def do_GET(self):
             self.answer(body=True)
 
-        def answer(self, body):
+        def do_POST(self):  # paths-info: which of these are there
+            wanted = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()).get("paths", [])
+            listed = [entry(name) for name in wanted if name in files]
+            self.answer(body=True, content=json.dumps(listed).encode())
+
+        def answer(self, body, content=None):
             asked.append((self.command, self.path))
-            path, content, headers = self.path.split("?")[0], None, {}
-            if path.startswith(f"/api/models/{repo}"):
+            path, headers = self.path.split("?")[0], {}
+            file = path.split("/", 3 + home.count("/"))[-1] if path.startswith(f"{home}/resolve/") else None
+            if path.startswith(f"/api/{kind}/{repo}") and content is None:
                 listed = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
                 content = json.dumps({"id": repo, "sha": COMMIT, "siblings": listed}).encode()
                 if "/tree/" in path:
-                    tree = [{"type": "file", "path": name, "size": len(data), "oid": "0"} for name, data in files.items()]
-                    content = json.dumps(tree).encode()
+                    folder = "/".join(path.split("/tree/")[1].split("/")[1:])
+                    content = json.dumps([entry(name) for name in files if name.startswith(folder)]).encode()
             elif path == "/":
                 content = b"hub"
-            elif path.split("/resolve/")[0] == f"/{repo}" and path.rsplit("/", 1)[1] in files:
-                content = files[path.rsplit("/", 1)[1]]
+            elif file in files:
+                content = files[file]
                 headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
-            self.send_response(200 if content is not None else 404)
+            elif file:
+                headers = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}
+            if gated and f"/{gated}/" in path:
+                content, headers = None, {"X-Error-Code": "GatedRepo"}
+            self.send_response(401 if "GatedRepo" in headers.values() else 404 if content is None else 200)
             for key, value in headers.items():
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(content or b"")))
