@@ -57,14 +57,15 @@ def test_the_planner_sets_aside_more_than_the_memory_or_twice_what_is_used(memor
     assert reserved <= 2 * sum(lengths)
 
 
-def test_fitting_twice_or_after_a_run_moves_a_plan_that_is_in_use():
+def test_a_second_workload_takes_rows_away_or_moves_a_bucket_in_use():
     engine = Engine(hash_model(), max_slots=8)
     engine.fit([Request(id="a", prompt="abc", n=3)], max_tokens=20)
     assert engine.plan["rows"] == ((64, 3),)
-    engine.fit([Request(id="b", prompt="abc", n=5)], max_tokens=20)
-    list(engine.generate([Request(id="c", prompt="abc")], max_tokens=100, chain=SMALL))
-    engine.fit([Request(id="d", prompt="abc")], max_tokens=100)
-    assert engine.plan["rows"] == ((64, 3),)
+    engine.fit([Request(id="b", prompt="abc", n=2), Request(id="long", prompt="abc", max_tokens=90)], max_tokens=20)
+    assert engine.plan["rows"] == ((64, 3), (96, 1))
+    list(engine.generate([Request(id="c", prompt="abc")], max_tokens=20, chain=SMALL))
+    engine.fit([Request(id="d", prompt="abc", n=7)], max_tokens=20)
+    assert engine.plan["rows"] == ((64, 3), (96, 1))
     again = Engine(engine.model, plan=json.loads(json.dumps(engine.plan)))
     assert again.plan == engine.plan
     assert again.programs(64, SMALL).rows == 3
@@ -77,7 +78,7 @@ def test_a_plan_with_rows_that_are_no_pairs_is_refused():
 
 
 def test_a_sweep_of_knobs_compiles_more_than_one_decode_program_a_bucket(caplog):
-    """A ceiling: two buckets and one chain, whatever is asked for, are two decode programs, two rooms and their admissions."""
+    """A ceiling: three buckets and one chain are three decode programs, one room and three ways into slots."""
     engine = Engine(hash_model(sharpness=2.0), max_slots=4)
     with caplog.at_level(logging.DEBUG, logger="jax"):
         for temperature in (0.0, 0.5, 1.0):
@@ -88,5 +89,5 @@ def test_a_sweep_of_knobs_compiles_more_than_one_decode_program_a_bucket(caplog)
                     list(engine.generate(requests, max_tokens=tokens, temperature=temperature, top_p=top_p, **knobs))
     compiled = [record.getMessage() for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     counts = {name: sum(f"jit({name})" in text for text in compiled) for name in ("decode", "admit", "prefill")}
-    assert counts == {"decode": 2, "admit": 2, "prefill": 1}, compiled
-    assert sorted(bucket for _, bucket in engine._programs) == [64, 128]
+    assert counts == {"decode": 3, "admit": 3, "prefill": 1}, compiled
+    assert sorted(bucket for _, bucket in engine._programs) == [64, 96, 128]

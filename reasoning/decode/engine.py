@@ -169,8 +169,8 @@ class Engine:
     def fit(self, requests: Iterable[Request], *, max_tokens: int = 256) -> None:
         """Narrows the plan to a workload: no more rows in a bucket than these requests have samples for it.
 
-        Rows that nobody needs cost memory, and on a CPU time. The plan says what was chosen; a bucket that it names already
-        keeps its rows. Without this every bucket has `max_slots` rows, if they fit the memory, whoever asks.
+        Rows that nobody needs cost memory, and on a CPU time. Fit once, before the run, with all that it will ask for:
+        a bucket that is in use keeps its rows. Without this every bucket has `max_slots` rows, if they fit the memory.
 
         Raises InputError as `generate` does for a prompt, a number of samples or of tokens.
         """

@@ -152,16 +152,15 @@ def room_rows(plan: Plan, size: int) -> int:
 
 
 def fit(plan: Plan, samples: Mapping[int, int]) -> Plan:
-    """The plan with no more rows in a bucket than a workload can fill.
-
-    Once a plan names a bucket it keeps its rows, so that a plan which came with a run never changes under it.
+    """The plan with no more rows in a bucket than a workload can fill, nor fewer than an earlier workload got.
 
     Args:
       samples: {bucket: samples of the workload that need it}.
     """
     named = dict(plan.rows)
-    caps = {bucket: max(1, min(count, plan.max_slots)) for bucket, count in samples.items() if bucket not in named}
-    return dataclasses.replace(plan, rows=tuple(sorted((named | caps).items())))
+    for bucket, count in samples.items():
+        named[bucket] = max(named.get(bucket, 1), min(count, plan.max_slots))
+    return dataclasses.replace(plan, rows=tuple(sorted(named.items())))
 
 
 def slots_of(plan: Plan, network: Network, bucket: int) -> int:

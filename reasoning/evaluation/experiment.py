@@ -48,6 +48,8 @@ def evaluate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, eng
             made = engine or build_engine(config, identity.get("plan"))
             for one in methods.values():
                 one.check(made, task.problems)
+                if "plan" not in identity:  # a resumed run keeps the shapes of its first start
+                    one.fit(made, task.problems)
             model = getattr(made, "model", None)
             seal(workdir, identity, made.plan, {"name": config["model"], "source": getattr(model, "source", "")})
             return made

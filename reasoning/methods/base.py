@@ -120,6 +120,10 @@ class Method:
         """Raises InputError for whatever would stop `generate`; nothing is generated."""
         self.generate(engine, problems).close()
 
+    def fit(self, engine, problems) -> None:
+        """Narrows the engine's plan to what these problems need (`Engine.fit`)."""
+        engine.fit(self.requests(problems), max_tokens=self.max_tokens)
+
     def answer(self, response: Response) -> str | None:
         """What the response says, None if it says nothing that can be read."""
         return extract(response.text)

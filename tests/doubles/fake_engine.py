@@ -33,6 +33,9 @@ class FakeEngine:
         self.error = error
         self.served = []
 
+    def fit(self, requests, *, max_tokens=256):
+        """Nothing to narrow."""
+
     def generate(self, requests, *, max_tokens=256, stop=(), chain=None, **knobs):
         """Responses as they finish."""
         queue = [
