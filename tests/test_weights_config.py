@@ -107,7 +107,7 @@ def test_metadata_of_published_models_refused():
         ("llama", {"hidden_act": "relu2"}, "relu2"),
         ("llama", {"model_type": "mamba"}, "mamba"),
         ("llama", {"model_type": None}, "model_type"),
-        ("llama", {"architectures": ["LlamaForSequenceClassification"]}, "LlamaForSequenceClassification"),
+        ("llama", {"architectures": ["LlamaForQuestionAnswering"]}, "LlamaForQuestionAnswering"),
         ("llama", {"hidden_size": None}, "hidden_size"),
         ("llama", {"hidden_size": "32"}, "hidden_size"),
         ("llama", {"num_attention_heads": 0}, "num_attention_heads"),
