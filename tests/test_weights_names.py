@@ -14,7 +14,7 @@ from reasoning.models.transformer import abstract_params
 from reasoning.weights import names
 from reasoning.weights.load import assemble, open_weights, read_params
 
-FAMILIES = sorted(weight_files.CONFIGS)
+FAMILIES = sorted(weight_files.CONFIGS.keys() - {"gemma3"})  # whose norms differ by 1: tests/test_weights_formats.py
 Q8 = gguf.GGMLQuantizationType.Q8_0
 
 
