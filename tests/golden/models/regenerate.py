@@ -46,6 +46,17 @@ def build(config: dict) -> torch.nn.Module:
     return model
 
 
+def randomise(model, seed):
+    """`model` with random weights, larger than transformers' own; for the live comparison."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            tensor.copy_(torch.randn_like(tensor) * (0.3 if tensor.ndim == 1 else 1.5 / tensor.shape[-1] ** 0.5))
+            if name.endswith("norm.weight"):
+                tensor.add_(1.0)
+    return model
+
+
 def tiny_logits(model, tokens=None) -> np.ndarray:
     """float32[3, 14, V] of the ragged prompts, right-padded with a mask; what lies beyond a row's length is not kept.
 
