@@ -110,6 +110,7 @@ def test_metadata_of_published_models_refused():
         ("llama", {"hidden_act": "relu2"}, "relu2"),
         ("llama", {"model_type": "mamba"}, "mamba"),
         ("llama", {"model_type": None}, "model_type"),
+        ("llama", {"model_type": ["llama"]}, "model_type"),
         ("llama", {"architectures": ["LlamaForQuestionAnswering"]}, "LlamaForQuestionAnswering"),
         ("llama", {"hidden_size": None}, "hidden_size"),
         ("llama", {"hidden_size": "32"}, "hidden_size"),
@@ -178,6 +179,9 @@ def test_labels_of_a_classification_model_are_miscounted():
     assert read("qwen2", id2label={"0": "a", "1": "b", "2": "c"}, token_classification_bias=False) == (False, 3, False)
     with pytest.raises(InputError, match="num_labels is 3 and id2label has 1"):
         read("llama", id2label={"0": "LABEL_0"}, num_labels=3)
+    for broken in ({"id2label": ["a"]}, {"architectures": 3}, {"architectures": "LlamaForCausalLM"}):
+        with pytest.raises(InputError, match="must be a list and id2label"):
+            from_dict(weight_files.config("llama", **broken))
     with pytest.raises(InputError, match="not of one kind"):
         from_dict(weight_files.config("llama", architectures=[heads["llama"], "LlamaForCausalLM"]))
 

@@ -99,8 +99,8 @@ def read_config(path: str | Path) -> ModelConfig:
 def from_dict(values: Mapping[str, Any], file: str = "config.json") -> ModelConfig:
     """The content of a config.json → ModelConfig."""
     values = text_config(values, file)
-    a = _Attributes({**_DEFAULTS.get(values.get("model_type"), {}), **values}, file)
-    if a("model_type") not in _FAMILIES:
+    a = _Attributes({**_DEFAULTS.get(str(values.get("model_type")), {}), **values}, file)
+    if str(a("model_type")) not in _FAMILIES:
         raise a.error(f"model_type {a('model_type')!r} is unknown, expected one of {', '.join(_FAMILIES)}")
     family, read, fields = _FAMILIES[a("model_type")]
     for key, value in a.values.items():
@@ -140,14 +140,16 @@ def _config(a: _Attributes, family: str, read: Callable) -> ModelConfig:
 
 def _heads(a: _Attributes) -> dict[str, Any]:
     """Language head or score head, by the class that wrote the file; transformers writes the labels unless they are two."""
-    classes = a.values.get("architectures", ())
-    kinds = {next((kind for kind in _HEADS if name.endswith(kind)), name) for name in classes} or {_CAUSAL}
+    classes, names = a.values.get("architectures", []), a.values.get("id2label")
+    if not isinstance(classes, list) or not isinstance(names, dict | None):
+        raise a.error(f"architectures {classes!r} must be a list and id2label {names!r} a dictionary")
+    kinds = {next((kind for kind in _HEADS if str(name).endswith(kind)), name) for name in classes} or {_CAUSAL}
     kind = kinds.pop()
     if kinds or kind not in _HEADS:
         raise a.error(f"architectures {list(classes)} are not of one kind out of {', '.join('…' + name for name in _HEADS)}")
     if kind == _CAUSAL:
         return {}
-    labels = len(a.values["id2label"]) if "id2label" in a.values else a.size("num_labels", 2)
+    labels = len(names) if names else a.size("num_labels", 2)
     if a("num_labels", labels) != labels:
         raise a.error(f"num_labels is {a('num_labels')} and id2label has {labels}")
     bias = kind == _TOKEN and a.values.get("token_classification_bias", True)

@@ -25,14 +25,14 @@ def text_config(values: Mapping[str, Any], file: str) -> Mapping[str, Any]:
 
     Attributes beside `text_config` that concern images are dropped, all others kept for the reader to judge. Raises InputError.
     """
-    if values.get("model_type") not in _NESTED:
+    kind, text = _NESTED.get(str(values.get("model_type"))), values.get("text_config")
+    if kind is None:
         return values
-    kind, text = _NESTED[values["model_type"]], values.get("text_config")
     if not isinstance(text, dict) or text.get("model_type", kind) != kind:
         raise InputError(f"{file}: text_config of a {values['model_type']} model must be the configuration of a {kind} model")
     beside = {key: value for key, value in values.items() if key not in _IMAGES and key != "text_config"}
     inner = {key: value for key, value in text.items() if key not in _OUTER}
-    classes = [name.replace("ForConditionalGeneration", "ForCausalLM") for name in values.get("architectures", ())]
+    classes = [str(name).replace("ForConditionalGeneration", "ForCausalLM") for name in values.get("architectures") or ()]
     return {**beside, **inner, "model_type": kind, "architectures": classes}
 
 
