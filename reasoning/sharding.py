@@ -25,7 +25,7 @@ RULES: Rules = (
     (r"layers/\d+/attention/out/kernel", P("tensor", None, None, None)),  # [K, G, H, D]
     (r"layers/\d+/mlp/gate_up/kernel", P(None, None, "tensor")),  # [D, 2, F]
     (r"layers/\d+/mlp/down/kernel", P("tensor", None)),  # [F, D]
-    (r".*(norm/scale|out/bias)", P()),
+    (r".*(norm/scale|out/bias)|score/(kernel|bias)", P()),
 )
 
 

@@ -21,7 +21,12 @@ def paths(tree):
 
 
 @pytest.mark.parametrize(
-    "switches", [{}, {"tie_embeddings": False, "qkv_bias": True, "out_bias": True}, {"qk_norm": True, "post_norms": True}]
+    "switches",
+    [
+        {"tie_embeddings": False, "qkv_bias": True, "out_bias": True},
+        {"qk_norm": True, "post_norms": True},
+        {"language_head": False, "num_labels": 3, "score_bias": True},
+    ],
 )
 def test_no_parameter_is_left_without_a_rule(switches):
     names = paths(abstract_params(dataclasses.replace(config(), **switches)))

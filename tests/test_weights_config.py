@@ -1,13 +1,16 @@
 """Configurations: both styles of config.json, and no attribute that changes the mathematics is let through unread."""
 
 import json
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from doubles import weight_files
 
 from reasoning.errors import InputError
 from reasoning.models.config import RopeScaling
+from reasoning.models.transformer import abstract_params
 from reasoning.weights.hf_config import from_dict, read_config
 from reasoning.weights.load import open_weights
 
@@ -107,7 +110,8 @@ def test_metadata_of_published_models_refused():
         ("llama", {"hidden_act": "relu2"}, "relu2"),
         ("llama", {"model_type": "mamba"}, "mamba"),
         ("llama", {"model_type": None}, "model_type"),
-        ("llama", {"architectures": ["LlamaForSequenceClassification"]}, "LlamaForSequenceClassification"),
+        ("llama", {"model_type": ["llama"]}, "model_type"),
+        ("llama", {"architectures": ["LlamaForQuestionAnswering"]}, "LlamaForQuestionAnswering"),
         ("llama", {"hidden_size": None}, "hidden_size"),
         ("llama", {"hidden_size": "32"}, "hidden_size"),
         ("llama", {"num_attention_heads": 0}, "num_attention_heads"),
@@ -127,6 +131,59 @@ def test_attribute_that_changes_the_mathematics_ignored(tmp_path, family, change
     with pytest.raises(InputError) as error:
         read_config(tmp_path)
     assert str(tmp_path / "config.json") in str(error.value) and word in str(error.value)
+
+
+# What their cards say: parameters (Gemma 3 4B: 4,300,079,472 with 419,816,304 of vision tower and projector), layers,
+# context, tied or not, and what a reader that skips an attribute gets wrong.
+PUBLISHED = {
+    "qwen2.5-0.5b": (494_032_768, 24, 32768, True, {"qkv_bias": True, "rope_theta": 1e6}),
+    "qwen2.5-1.5b": (1_543_714_304, 28, 131072, True, {"qkv_bias": True, "num_kv_heads": 2}),
+    "qwen2.5-7b": (7_615_616_512, 28, 131072, False, {"vocab_size": 152_064, "norm_eps": 1e-6}),
+    "qwen2.5-32b": (32_763_876_352, 64, 131072, False, {"norm_eps": 1e-5, "local_layers": ()}),
+    "qwen3-0.6b": (596_049_920, 28, 40960, True, {"head_dim": 128, "qk_norm": True, "qkv_bias": False}),
+    "llama-3.2-1b": (1_235_814_400, 16, 131072, True, {"rope_scaling": RopeScaling("llama3", 32.0, 8192, 1.0, 4.0)}),
+    "r1-distill-qwen-1.5b": (1_777_088_000, 28, 131072, False, {"rope_theta": 1e4, "rope_scaling": None}),
+    "s1.1-32b": (32_763_876_352, 64, 32768, False, {"norm_eps": 1e-6, "window": None}),
+    "gemma-3-1b": (999_885_952, 26, 32768, True, {"window": 512, "rope_scaling": None, "vocab_size": 262_144}),
+    "gemma-3-4b": (
+        *(4_300_079_472 - 419_816_304, 34, 131072, True),
+        {"window": 1024, "rope_scaling": RopeScaling("linear", 8.0), "num_heads": 8, "head_dim": 256, "vocab_size": 262_208},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_model_read_with_another_shape(name):
+    """Files of tests/golden/configs, re-typed, keys as published; loaded abstractly."""
+    config = read_config(Path(__file__).parent / "golden/configs" / f"{name}.json")
+    parameters, layers, context, tied, traits = PUBLISHED[name]
+    assert sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config))) == parameters
+    assert (config.num_layers, config.context, config.tie_embeddings) == (layers, context, tied)
+    assert {trait: getattr(config, trait) for trait in traits} == traits
+    if config.family == "gemma3":
+        assert [i for i in range(layers) if not config.is_local(i)] == list(range(5, layers, 6))
+        assert (config.rope_theta, config.rope_local_theta, config.query_scale, config.norm_offset) == (1e6, 1e4, 1 / 16, 1.0)
+        assert config.embed_scale == config.d_model**0.5 and config.post_norms and config.qk_norm
+
+
+def test_labels_of_a_classification_model_are_miscounted():
+    """Two if the file is silent, as in transformers; a list of labels that contradicts their number is refused."""
+    heads = {"llama": "LlamaForSequenceClassification", "qwen2": "Qwen2ForTokenClassification"}
+
+    def read(family, **changes):
+        config = from_dict(weight_files.config(family, architectures=[heads[family]], **changes))
+        return config.language_head, config.num_labels, config.score_bias
+
+    assert read("llama") == (False, 2, False) and read("qwen2") == (False, 2, True)
+    assert read("llama", id2label={"0": "LABEL_0"}) == (False, 1, False) == read("llama", num_labels=1)
+    assert read("qwen2", id2label={"0": "a", "1": "b", "2": "c"}, token_classification_bias=False) == (False, 3, False)
+    with pytest.raises(InputError, match="num_labels is 3 and id2label has 1"):
+        read("llama", id2label={"0": "LABEL_0"}, num_labels=3)
+    for broken in ({"id2label": ["a"]}, {"architectures": 3}, {"architectures": "LlamaForCausalLM"}):
+        with pytest.raises(InputError, match="must be a list and id2label"):
+            from_dict(weight_files.config("llama", **broken))
+    with pytest.raises(InputError, match="not of one kind"):
+        from_dict(weight_files.config("llama", architectures=[heads["llama"], "LlamaForCausalLM"]))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "", '"llama"'])

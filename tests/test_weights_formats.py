@@ -1,5 +1,6 @@
 """Files: every quantisation, and no truncated or corrupt file that gets through or hangs."""
 
+import dataclasses
 import json
 import struct
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasoning.errors import InputError
+from reasoning.models.model import Model
 from reasoning.weights.gguf import GgufFile
 from reasoning.weights.load import open_weights, read_params
 from reasoning.weights.safetensors import SafetensorsFiles
@@ -54,6 +56,22 @@ def test_type_that_the_package_knows_is_refused_or_shifted_by_chunks(tmp_path, m
     assert file.types == {"x": name} and file.shapes == {"x": expected.shape}
     assert np.array_equal(file.read("x"), expected.reshape(shape), equal_nan=True)
     assert np.array_equal(file.read("x", ml_dtypes.bfloat16), expected.astype(ml_dtypes.bfloat16), equal_nan=True)
+
+
+def test_norms_of_a_gemma_gguf_are_one_too_large_or_too_small(tmp_path):
+    """Hugging Face stores w of (1 + w) and llama.cpp's converter 1 + w; logits agree, windows crossed and query scale read."""
+    config, tensors = weight_files.config("gemma3"), weight_files.tensors("gemma3")
+    tensors = {name: array * (0.3 if array.ndim == 1 else 0.1) for name, array in tensors.items()}
+    paths = weight_files.write_hf(tmp_path / "hf", config, tensors), weight_files.write_gguf(tmp_path / "x.gguf", config, tensors)
+    tokens = np.random.default_rng(0).integers(0, weight_files.V, (2, 11))
+    logits = []
+    for path in paths:
+        files, found = open_weights(path)
+        logits.append(np.asarray(Model(found, read_params(files, found)).logits(tokens)))
+        offset = found.norm_offset
+        assert dataclasses.replace(found, norm_offset=1.0) == open_weights(paths[0])[1]
+    assert offset == 0.0 and logits[0].std() > 0.1
+    np.testing.assert_allclose(logits[0], logits[1], rtol=0, atol=1e-5)
 
 
 def test_header_differs_from_the_package(tiny):

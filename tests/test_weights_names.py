@@ -14,7 +14,7 @@ from reasoning.models.transformer import abstract_params
 from reasoning.weights import names
 from reasoning.weights.load import assemble, open_weights, read_params
 
-FAMILIES = sorted(weight_files.CONFIGS)
+FAMILIES = sorted(weight_files.CONFIGS.keys() - {"gemma3"})  # whose norms differ by 1: tests/test_weights_formats.py
 Q8 = gguf.GGMLQuantizationType.Q8_0
 
 
@@ -129,7 +129,7 @@ def test_tensor_in_two_shards_read_from_either(tmp_path):
 def test_table_matches_a_tensor_twice():
     config = open_config("llama")
     with pytest.raises(InputError, match=r"model\.norm\.weight twice"):
-        names.placements(config, "hf", (*names.TABLE, names.TABLE[-2]))
+        names.placements(config, "hf", (*names.TABLE, *(row for row in names.TABLE if row.leaf == "final_norm/scale")))
 
 
 def test_leaf_without_rows_or_rows_without_leaf(tmp_path):

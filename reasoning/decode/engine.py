@@ -50,6 +50,8 @@ class Engine:
       alternatives: how many of the likeliest tokens to keep beside each emitted one.
       capacity: room in the text tables; a larger one is another compiled program.
 
+    Raises InputError for a model without a language head.
+
     Attributes:
       plan: JSON-able dict of static shapes. compile_seconds: spent compiling so far. live: rows running now.
       cache_use: (positions of KV cache set aside, of these filled in the end) of the bucket groups of the latest `generate`.
@@ -63,6 +65,7 @@ class Engine:
         alternatives: int = 0,
         capacity: Capacity | None = None,
     ):
+        model.check_generates()
         if not isinstance(alternatives, int) or not 0 <= alternatives <= model.config.vocab_size:
             raise InputError(f"alternatives must be a whole number from 0 to the vocabulary's size, got {alternatives!r}")
         compilation.enable()

@@ -36,6 +36,11 @@ class ModelConfig:
       window: keys that a local layer sees, itself included, tokens; None when no layer is local.
       local_layers: for each layer whether it is local; () means none is.
       rope_local_theta: rope base of the local layers; None means `rope_theta`.
+      language_head: whether the model gives vocabulary logits, through the embedding if `tie_embeddings`. False for a
+        classification or reward model: such a model scores and cannot generate.
+      num_labels: numbers that a score head gives for each token: classes, one reward, or one value. 0 means no score head;
+        beside a language head it is a value head (TRL's `v_head`).
+      score_bias: whether the score head adds a bias.
     """
 
     family: str
@@ -62,6 +67,9 @@ class ModelConfig:
     local_layers: tuple[bool, ...] = ()
     rope_local_theta: float | None = None
     rope_scaling: RopeScaling | None = None
+    language_head: bool = True
+    num_labels: int = 0
+    score_bias: bool = False
 
     @property
     def groups(self) -> int:
@@ -77,5 +85,7 @@ class ModelConfig:
             raise ValueError(f"num_heads {self.num_heads} is not a multiple of num_kv_heads {self.num_kv_heads}")
         if self.head_dim % 2:
             raise ValueError(f"rotary embeddings need an even head_dim, got {self.head_dim}")
+        if self.num_labels < (0 if self.language_head else 1) or (self.score_bias and not self.num_labels):
+            raise ValueError(f"a score head with num_labels {self.num_labels} gives nothing")
         if self.local_layers and len(self.local_layers) != self.num_layers:
             raise ValueError(f"local_layers has {len(self.local_layers)} entries for {self.num_layers} layers")

@@ -1,9 +1,14 @@
 """What is read off the hidden states. Heads are apart from the decoder: prefill needs none, a reward model has its own.
 
-Axis legend: `D` model, `V` vocabulary.
+A score head gives `C` numbers for each token. What they mean is the model's: logits of classes or one reward, read at the
+last token of a sequence (Hugging Face's …ForSequenceClassification) or at every token (…ForTokenClassification), or the
+value of a state beside the language head (TRL's AutoModelForCausalLMWithValueHead, `v_head`).
+
+Axis legend: `D` model, `V` vocabulary, `C` labels.
 """
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from reasoning.models.layers import gaussian, product
@@ -16,10 +21,28 @@ class VocabularyHead(nnx.Module):
         self.kernel = nnx.Param(gaussian(rngs.params(), (vocab_size, d_model), d_model, dtype))
 
 
-def vocabulary_logits(hidden: jax.Array, kernel: jax.Array) -> jax.Array:
-    """float32[..., D] and [V, D] → float32[..., V]; `kernel` is the embedding itself when the head is tied.
+class ScoreHead(nnx.Module):
+    """A linear map to C numbers. Kernel [C, D] and bias [C] are float32 in every model: scores are compared, and C is small."""
+
+    def __init__(self, num_labels, d_model, bias, rngs):
+        self.kernel = nnx.Param(gaussian(rngs.params(), (num_labels, d_model), d_model, "float32"))
+        self.bias = nnx.Param(jnp.zeros(num_labels, jnp.float32)) if bias else None
+
+    def __call__(self, hidden: jax.Array) -> jax.Array:
+        """float32[..., D] → float32[..., C]."""
+        scores = read_off(hidden, self.kernel[...])
+        return scores if self.bias is None else scores + self.bias[...]
+
+
+def read_off(hidden: jax.Array, kernel: jax.Array) -> jax.Array:
+    """float32[..., D] and [V, D] → float32[..., V]; `kernel` is the embedding itself when the language head is tied.
 
     The product has two axes a side: from three on XLA:CPU copies the transposed kernel at the start of every program.
     """
-    logits = product("bd,vd->bv", hidden.reshape(-1, hidden.shape[-1]), kernel)
-    return logits.reshape(*hidden.shape[:-1], kernel.shape[0])
+    out = product("bd,vd->bv", hidden.reshape(-1, hidden.shape[-1]), kernel)
+    return out.reshape(*hidden.shape[:-1], kernel.shape[0])
+
+
+def at_last_token(hidden: jax.Array, lengths: jax.Array) -> jax.Array:
+    """float32[B, T, D] and int32[B] → float32[B, D], the hidden state of token `lengths - 1` of each row."""
+    return jax.vmap(lambda row, length: row[length - 1])(hidden, lengths)

@@ -1,6 +1,6 @@
 """A loaded model as the user holds it: configuration, parameters, tokenizer, and the reference forward pass.
 
-Axis legend: `B` sequences, `T` tokens, `V` vocabulary.
+Axis legend: `B` sequences, `T` tokens, `V` vocabulary, `C` labels.
 """
 
 import dataclasses
@@ -8,8 +8,11 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 
+from reasoning.errors import InputError
 from reasoning.models.config import ModelConfig
+from reasoning.models.heads import at_last_token
 from reasoning.models.network import Network, Params
 from reasoning.models.transformer import network
 
@@ -38,17 +41,49 @@ class Model:
         return network(self.config)
 
     def logits(self, tokens: jax.Array) -> jax.Array:
-        """Reference forward pass without cache: int32[B, T] → float32[B, T, V]."""
-        return self._reference(self.params, tokens)
+        """Reference forward pass without cache: int32[B, T] → float32[B, T, V]. Raises InputError without a language head."""
+        self.check_generates()
+        return self._reference(self.network.head)(self.params, tokens)
+
+    def scores(self, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+        """What the score head says at the last token of each row: int32[B, T] and int32[B] → float32[B, C].
+
+        Rows are padded on the right with any id. Raises InputError for a model without a score head, and for a length that
+        is not in 1 … T.
+        """
+        count, width = np.shape(tokens)
+        if np.shape(lengths) != (count,) or np.min(lengths) < 1 or np.max(lengths) > width:
+            raise InputError(f"scores of tokens [{count}, {width}] need {count} lengths from 1 to {width}, got {lengths}")
+        return self._reference(self._score_head)(self.params, tokens, np.asarray(lengths))
+
+    def token_scores(self, tokens: jax.Array) -> jax.Array:
+        """What the score head says at every token: int32[B, T] → float32[B, T, C]. Raises InputError without a score head."""
+        return self._reference(self._score_head)(self.params, tokens)
+
+    def check_generates(self) -> None:
+        """Raises InputError if the model has no language head."""
+        if not self.config.language_head:
+            raise InputError(f"{self.name or 'this model'} has a classification head and no language head; use its `scores`")
+
+    @property
+    def _score_head(self):
+        if self.network.scores is None:
+            raise InputError(f"{self.name or 'this model'} has no score head; load a classification, reward or value model")
+        return self.network.scores
 
     @functools.cached_property
     def _reference(self):
-        net = self.network
+        """head → the jitted forward pass under that head, at every token or, given lengths, at the last one of each row."""
+        forward = self.network.forward
 
-        @jax.jit
-        def run(params, tokens):
-            positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
-            hidden, _ = net.forward(params, tokens, positions, None)
-            return net.head(params, hidden)
+        @functools.cache
+        def make(head):
+            @jax.jit
+            def run(params, tokens, lengths=None):
+                positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
+                hidden, _ = forward(params, tokens, positions, None)
+                return head(params, hidden if lengths is None else at_last_token(hidden, lengths))
 
-        return run
+            return run
+
+        return make

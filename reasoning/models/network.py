@@ -1,6 +1,6 @@
 """The network as the engine sees it: pure functions, whatever computes them.
 
-Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `V` vocabulary.
+Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `V` vocabulary, `C` labels.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,23 @@ Params = dict[str, Any]
 
 
 class Network(NamedTuple):
-    """Pure functions of one architecture; a scripted double for tests implements the same five.
+    """Pure functions of one architecture; a scripted double for tests implements the same.
 
     Attributes:
       forward: (params, tokens int32[B, T], positions int32[B, T], cache | None) → (hidden float32[B, T, D], cache).
         With a cache, token t of row b is written at `positions[b, t]` and sees cache positions ≤ its own; a position
         ≥ S writes nowhere (padding, frozen rows). Without one (None), attention is causal within the T tokens.
-      head: (params, hidden float32[..., D]) → logits float32[..., V].
+      head: (params, hidden float32[..., D]) → logits float32[..., V]; None for a classification model, which cannot generate.
       init_cache: (batch, length) → a zeroed cache; every leaf has the batch axis first.
       cache_bytes: (batch, length) → bytes of that cache, per replica.
       vocab_size: V.
+      scores: (params, hidden float32[..., D]) → float32[..., C] of the score head; None without one. A reward model keeps
+        a cache of its own with `forward` and reads scores where it wants them.
     """
 
     forward: Callable[..., tuple[jax.Array, Any]]
-    head: Callable[[Params, jax.Array], jax.Array]
+    head: Callable[[Params, jax.Array], jax.Array] | None
     init_cache: Callable[[int, int], Any]
     cache_bytes: Callable[[int, int], int]
     vocab_size: int
+    scores: Callable[[Params, jax.Array], jax.Array] | None = None

@@ -3,7 +3,7 @@
 Modules describe the computation and own no state: `Decoder(tokens, positions, cache) → (hidden, cache)`. Outside of this
 file parameters are a pure nested dict with string keys, and everything is `jax.jit`.
 
-Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `F` mlp, `V` vocabulary.
+Axis legend: `B` sequences, `T` new tokens, `S` cache length, `D` model, `F` mlp, `V` vocabulary, `C` labels.
 """
 
 import functools
@@ -15,7 +15,7 @@ from flax import nnx
 from reasoning.models import cache as kv
 from reasoning.models.attention import Attention
 from reasoning.models.config import ModelConfig
-from reasoning.models.heads import VocabularyHead, vocabulary_logits
+from reasoning.models.heads import ScoreHead, VocabularyHead, read_off
 from reasoning.models.layers import Embedding, Linear, RMSNorm, rope_table
 from reasoning.models.network import Network, Params
 
@@ -64,14 +64,16 @@ def _block(block, x, rope, positions, cache):
 
 
 class Decoder(nnx.Module):
-    """Embedding, unrolled blocks, final norm. `logits` is apart: prefill calls it for no token at all."""
+    """Embedding, unrolled blocks, final norm. `logits` and `scores` are apart: prefill calls them for no token at all."""
 
     def __init__(self, config: ModelConfig, dtype, rngs):
         self.config = config
         self.embed = Embedding(config.vocab_size, config.d_model, config.embed_scale, dtype, rngs)
         self.layers = nnx.Dict({str(i): Block(config, config.is_local(i), dtype, rngs) for i in range(config.num_layers)})
         self.final_norm = RMSNorm(config.d_model, config.norm_eps, config.norm_offset)
-        self.head = None if config.tie_embeddings else VocabularyHead(config.vocab_size, config.d_model, dtype, rngs)
+        own_head = config.language_head and not config.tie_embeddings
+        self.head = VocabularyHead(config.vocab_size, config.d_model, dtype, rngs) if own_head else None
+        self.score = ScoreHead(config.num_labels, config.d_model, config.score_bias, rngs) if config.num_labels else None
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, cache: kv.Cache | None):
         """int32[B, T] twice and a cache or None → (hidden float32[B, T, D] after the final norm, cache or None)."""
@@ -85,7 +87,11 @@ class Decoder(nnx.Module):
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """float32[..., D] → float32[..., V]."""
-        return vocabulary_logits(hidden, (self.embed.embedding if self.head is None else self.head.kernel)[...])
+        return read_off(hidden, (self.embed.embedding if self.head is None else self.head.kernel)[...])
+
+    def scores(self, hidden: jax.Array) -> jax.Array:
+        """float32[..., D] → float32[..., C]."""
+        return self.score(hidden)
 
     def _ropes(self, positions):
         """Rotations of global and of local layers; a local base comes without scaling (Gemma 3)."""
@@ -101,7 +107,8 @@ def _build(config: ModelConfig, key: jax.Array, dtype) -> Decoder:
 
 
 def abstract_params(config: ModelConfig, dtype="float32") -> Params:
-    """Shapes and dtypes of the parameters without making any: kernels and embeddings in `dtype`, norms and biases float32.
+    """Shapes and dtypes of the parameters without making any: kernels and embeddings in `dtype`; norms, biases
+    and score heads float32.
 
     Returns a pure nested dict of `jax.ShapeDtypeStruct` with the names of CONTRIBUTING's table.
     """
@@ -129,8 +136,9 @@ def network(config: ModelConfig, layout: kv.Layout | None = None) -> Network:
     run = apply(config)
     return Network(
         forward=functools.partial(run, Decoder.__call__),
-        head=functools.partial(run, Decoder.logits),
+        head=functools.partial(run, Decoder.logits) if config.language_head else None,
         init_cache=lambda batch, length: kv.init(config, batch, length, layout),
         cache_bytes=lambda batch, length: kv.nbytes(config, batch, length, layout),
         vocab_size=config.vocab_size,
+        scores=functools.partial(run, Decoder.scores) if config.num_labels else None,
     )

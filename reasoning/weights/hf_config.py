@@ -2,7 +2,8 @@
 
 Each family lists what it reads, what must have one value, and everybody shares the list of metadata that cannot change the
 mathematics. Anything else is refused (penzai's rule): a wrong guess here gives fluent nonsense, not an error. Read both as
-transformers 4 writes it (`rope_theta`, `rope_scaling`) and as 5 does (`rope_parameters`, `layer_types`).
+transformers 4 writes it (`rope_theta`, `rope_scaling`) and as 5 does (`rope_parameters`, `layer_types`). The configuration of
+a vision-language model is read for its text part.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 from reasoning.errors import InputError
 from reasoning.models.config import ModelConfig, RopeScaling
+from reasoning.weights.text_part import text_config
 
 _METADATA = frozenset(
     """
@@ -21,7 +23,7 @@ _METADATA = frozenset(
     bos_token_id eos_token_id pad_token_id unk_token_id decoder_start_token_id
     id2label label2id num_labels problem_type task_specific_params return_dict output_attentions output_hidden_states
     finetuning_task tokenizer_class prefix torchscript gradient_checkpointing chunk_size_feed_forward
-    is_llama_config transformers.js_config unsloth_fixed unsloth_version
+    is_llama_config transformers.js_config unsloth_fixed unsloth_version cache_implementation classifier_dropout
     temperature top_k top_p do_sample num_beams max_length min_length repetition_penalty
     """.split()  # noqa: SIM905 (a list to read)
 )
@@ -37,14 +39,17 @@ _ONLY = {
     "add_cross_attention": (False,),
     "partial_rotary_factor": (1.0,),
     "rope_interleaved": (False,),
+    "use_mrope": (False,),
     "auto_map": (),
 }
 _SHARED = frozenset(
     """
     vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim
     max_position_embeddings rms_norm_eps tie_word_embeddings hidden_act rope_theta rope_scaling rope_parameters layer_types
+    token_classification_bias
     """.split()  # noqa: SIM905 (a list to read)
 )
+_CAUSAL, _SEQUENCE, _TOKEN = _HEADS = ("ForCausalLM", "ForSequenceClassification", "ForTokenClassification")
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
 _ROPE_KEYS = {
     "default": set(),
@@ -93,8 +98,9 @@ def read_config(path: str | Path) -> ModelConfig:
 
 def from_dict(values: Mapping[str, Any], file: str = "config.json") -> ModelConfig:
     """The content of a config.json → ModelConfig."""
-    a = _Attributes(values, file)
-    if a("model_type") not in _FAMILIES:
+    values = text_config(values, file)
+    a = _Attributes({**_DEFAULTS.get(str(values.get("model_type")), {}), **values}, file)
+    if str(a("model_type")) not in _FAMILIES:
         raise a.error(f"model_type {a('model_type')!r} is unknown, expected one of {', '.join(_FAMILIES)}")
     family, read, fields = _FAMILIES[a("model_type")]
     for key, value in a.values.items():
@@ -103,8 +109,6 @@ def from_dict(values: Mapping[str, Any], file: str = "config.json") -> ModelConf
                 raise a.error(f"attribute {key!r} is {value!r}, supported: {_ONLY[key] or 'absent'}")
         elif key not in _METADATA and key not in _SHARED and key not in fields:
             raise a.error(f"unknown attribute {key!r} = {value!r} could change the mathematics")
-    if any(not name.endswith("ForCausalLM") for name in a.values.get("architectures", ())):
-        raise a.error(f"architectures {a.values['architectures']!r}: only causal language models (…ForCausalLM) are supported")
     return _config(a, family, read)
 
 
@@ -127,11 +131,29 @@ def _config(a: _Attributes, family: str, read: Callable) -> ModelConfig:
         "activation": _ACTIVATIONS[activation],
     }
     try:
-        return ModelConfig(**{**shared, **read(a, layers)})
+        return ModelConfig(**{**shared, **_heads(a), **read(a, layers)})
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise a.error(f"the configuration contradicts itself ({error})") from error
+
+
+def _heads(a: _Attributes) -> dict[str, Any]:
+    """Language head or score head, by the class that wrote the file; transformers writes the labels unless they are two."""
+    classes, names = a.values.get("architectures", []), a.values.get("id2label")
+    if not isinstance(classes, list) or not isinstance(names, dict | None):
+        raise a.error(f"architectures {classes!r} must be a list and id2label {names!r} a dictionary")
+    kinds = {next((kind for kind in _HEADS if str(name).endswith(kind)), name) for name in classes} or {_CAUSAL}
+    kind = kinds.pop()
+    if kinds or kind not in _HEADS:
+        raise a.error(f"architectures {list(classes)} are not of one kind out of {', '.join('…' + name for name in _HEADS)}")
+    if kind == _CAUSAL:
+        return {}
+    labels = len(names) if names else a.size("num_labels", 2)
+    if a("num_labels", labels) != labels:
+        raise a.error(f"num_labels is {a('num_labels')} and id2label has {labels}")
+    bias = kind == _TOKEN and a.values.get("token_classification_bias", True)
+    return {"language_head": False, "num_labels": labels, "score_bias": bias}
 
 
 def _llama(a: _Attributes, layers: int) -> dict[str, Any]:
@@ -180,6 +202,20 @@ def _gemma3(a: _Attributes, layers: int) -> dict[str, Any]:
     }
 
 
+# What Gemma 3's files leave out, as transformers' Gemma3TextConfig has it (the text_config inside the 4B's says little more
+# than what differs). The other families' files are complete.
+_DEFAULTS = {
+    "gemma3_text": {
+        "vocab_size": 262_208,
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 26,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 131_072,
+        "sliding_window": 4096,
+    }
+}
 _WINDOW = {"use_sliding_window", "sliding_window", "max_window_layers"}
 _GEMMA3 = {"hidden_activation", "query_pre_attn_scalar", "rope_local_base_freq", "sliding_window"}
 # model_type → family, reader, and the attributes that it reads beside the shared ones.

@@ -4,6 +4,7 @@ Each leaf is assembled in numpy in its final dtype (dequantised, cast, axes move
 the device or mesh, before the next one is read. So beside the model itself memory holds about one leaf.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from reasoning.weights import catalogue, gguf_config, hf_config, names
 from reasoning.weights.gguf import GgufFile
 from reasoning.weights.hub import snapshot
 from reasoning.weights.safetensors import SafetensorsFiles
+from reasoning.weights.text_part import TextTensors, text_tensors
 
 _DTYPES = ("float32", "bfloat16", "float16")
 Place = Callable[[str, np.ndarray], jax.Array]
@@ -48,7 +50,7 @@ def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = No
 
 
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
-    """The parameter tree of `config` out of an open file (`GgufFile` or `SafetensorsFiles`), checked tensor by tensor."""
+    """The parameter tree of `config` out of open files (`open_weights`), checked tensor by tensor."""
     kind = "gguf" if isinstance(tensors, GgufFile) else "hf"
     if config.num_layers > len(tensors.shapes):  # before a table of a corrupt number of layers fills the memory
         raise InputError(f"{tensors.path}: {config.num_layers:,} layers but {len(tensors.shapes)} tensors; fetch it again")
@@ -116,18 +118,21 @@ def _find(name: str | os.PathLike) -> tuple[Path, str]:
     return path, str(path)
 
 
-def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles, ModelConfig]:
+def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles | TextTensors, ModelConfig]:
     """Opens a directory or a GGUF file and reads its configuration; no tensor is read yet. Raises InputError."""
     if path.is_dir():
         config = hf_config.read_config(path)
-        return SafetensorsFiles(path), config
+        tensors = text_tensors(SafetensorsFiles(path))
+        if config.language_head and names.VALUE_HEAD in tensors.shapes:  # TRL's config.json does not tell
+            config = dataclasses.replace(config, num_labels=1, score_bias=True)
+        return tensors, config
     if path.suffix == ".safetensors":
         raise InputError(f"{path}: load the directory that holds this file, its config.json and its tokenizer.json")
     tensors = GgufFile(path)
     return tensors, gguf_config.read_config(tensors)
 
 
-def _tokenizer(tensors: GgufFile | SafetensorsFiles):
+def _tokenizer(tensors: GgufFile | SafetensorsFiles | TextTensors):
     from reasoning.text.tokenizer import Tokenizer  # converters that only move weights need no tokenizer library
 
     if isinstance(tensors, GgufFile):
@@ -135,10 +140,10 @@ def _tokenizer(tensors: GgufFile | SafetensorsFiles):
     return Tokenizer.from_directory(tensors.path)
 
 
-def _drop_tied_head(tensors: SafetensorsFiles, config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> None:
+def _drop_tied_head(tensors: SafetensorsFiles | TextTensors, config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> None:
     """Tied models are sometimes saved with their head as well: it must be a copy of the embedding, bit for bit."""
     head, embedding = "lm_head.weight", "model.embed_tokens.weight"
-    if not config.tie_embeddings or head not in shapes or embedding not in shapes:
+    if not (config.language_head and config.tie_embeddings) or head not in shapes or embedding not in shapes:
         return
     if shapes[head] != shapes[embedding] or not np.array_equal(tensors.read(head), tensors.read(embedding)):
         raise InputError(

@@ -3,8 +3,9 @@
 A row moves one tensor of a file into (a slot of) one of our leaves. Shapes are words of axis letters: the file axes
 "KGH D" are two dimensions, K·G·H and D; the leaf axes "D K G H" say how they are split and ordered in our tree.
 
-Axis legend: `D` model, `K` kv heads, `G` query heads per kv head, `H` head dim, `F` mlp, `V` vocabulary; `R` the two rotary
-halves of a head and `E` the H/2 pairs (GGUF of the llama architecture stores the rows of a head as E R, everyone else as R E).
+Axis legend: `D` model, `K` kv heads, `G` query heads per kv head, `H` head dim, `F` mlp, `V` vocabulary, `C` labels; `R` the two
+rotary halves of a head and `E` the H/2 pairs (GGUF of the llama architecture stores the rows of a head as E R, everyone else
+as R E).
 """
 
 import math
@@ -24,8 +25,8 @@ class Row(NamedTuple):
       leaf: path in our tree; "{i}" is the layer.
       slot: part of a fused leaf on its last axis but one: q, k, v of qkv; gate, up of gate_up; "" is the whole leaf.
       file_axes, leaf_axes: the same letters as they lie in the file and in our leaf.
-      hf, gguf: tensor names; "{i}" is the layer.
-      when: the row exists if this attribute of ModelConfig is true ("not x": if it is false); "" is always.
+      hf, gguf: tensor names; "{i}" is the layer; "" where a format has no such tensor.
+      when: the row exists if these attributes of ModelConfig, comma-separated, are true ("not x": false); "" is always.
     """
 
     leaf: str
@@ -39,6 +40,7 @@ class Row(NamedTuple):
 
 _ATTENTION = "layers/{i}/attention/"
 _HF = "model.layers.{i}."
+VALUE_HEAD = "v_head.summary.weight"
 
 TABLE = (
     Row("embed/embedding", "", "V D", "V D", "model.embed_tokens.weight", "token_embd.weight"),
@@ -78,7 +80,12 @@ TABLE = (
         *(_HF + "post_feedforward_layernorm.weight", "blk.{i}.post_ffw_norm.weight", "post_norms"),
     ),
     Row("final_norm/scale", "", "D", "D", "model.norm.weight", "output_norm.weight"),
-    Row("head/kernel", "", "V D", "V D", "lm_head.weight", "output.weight", "not tie_embeddings"),
+    Row("head/kernel", "", "V D", "V D", "lm_head.weight", "output.weight", "language_head, not tie_embeddings"),
+    Row("score/kernel", "", "C D", "C D", "score.weight", "", "num_labels, not language_head"),
+    Row("score/bias", "", "C", "C", "score.bias", "", "score_bias, not language_head"),
+    # TRL saves the value head of its AutoModelForCausalLMWithValueHead beside the tensors of the language model.
+    Row("score/kernel", "", "C D", "C D", VALUE_HEAD, "", "num_labels, language_head"),
+    Row("score/bias", "", "C", "C", "v_head.summary.bias", "", "score_bias, language_head"),
 )
 
 # The converter of llama-architecture GGUF permutes the rows of each q and k head (rotary pairs side by side).
@@ -103,7 +110,7 @@ class Placement(NamedTuple):
 def axis_sizes(config: ModelConfig) -> dict[str, int]:
     """Size of every axis letter of the table."""
     heads = {"K": config.num_kv_heads, "G": config.groups, "H": config.head_dim, "R": 2, "E": config.head_dim // 2}
-    return {"D": config.d_model, "F": config.d_ff, "V": config.vocab_size, **heads}
+    return {"D": config.d_model, "F": config.d_ff, "V": config.vocab_size, "C": config.num_labels, **heads}
 
 
 def placements(config: ModelConfig, kind: str, table: tuple[Row, ...] = TABLE) -> dict[str, Placement]:
@@ -113,8 +120,7 @@ def placements(config: ModelConfig, kind: str, table: tuple[Row, ...] = TABLE) -
     """
     sizes, found, slots = axis_sizes(config), {}, set()
     for row in table:
-        negated, attribute = row.when.startswith("not "), row.when.removeprefix("not ")
-        if attribute and bool(getattr(config, attribute)) == negated:
+        if not _holds(row.when, config):
             continue
         file_axes, leaf_axes = row.file_axes, row.leaf_axes
         if kind == "gguf" and config.family == "llama":
@@ -127,6 +133,11 @@ def placements(config: ModelConfig, kind: str, table: tuple[Row, ...] = TABLE) -
             found[name] = Placement(leaf, row.slot, shape, file_axes, leaf_axes)
             slots.add((leaf, row.slot))
     return found
+
+
+def _holds(when: str, config: ModelConfig) -> bool:
+    terms = [(term.removeprefix("not "), not term.startswith("not ")) for term in when.split(", ") if term]
+    return all(bool(getattr(config, attribute)) == wanted for attribute, wanted in terms)
 
 
 def check(

@@ -15,6 +15,17 @@ CONFIGS = {
     "llama": {"model_type": "llama", "tie_word_embeddings": True, "rope_theta": 5e4},
     "qwen2": {"model_type": "qwen2", "tie_word_embeddings": False, "rope_theta": 1e6},
     "qwen3": {"model_type": "qwen3", "tie_word_embeddings": True, "rope_theta": 1e6, "head_dim": H},
+    "gemma3": {
+        "model_type": "gemma3_text",
+        "tie_word_embeddings": True,
+        "rope_theta": 1e6,
+        "head_dim": H,
+        "hidden_act": None,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "query_pre_attn_scalar": H,
+        "sliding_window": 4,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
 }
 _SHARED = {
     "architectures": ["TinyForCausalLM"],
@@ -28,6 +39,8 @@ _SHARED = {
     "rms_norm_eps": 1e-6,
     "hidden_act": "silu",
 }
+_GEMMA_GGUF_NAMES = (("post_attention_layernorm", "post_attention_norm"), ("pre_feedforward_layernorm", "ffn_norm"))
+_GEMMA_GGUF_NAMES += (("post_feedforward_layernorm", "post_ffw_norm"),)
 _GGUF_NAMES = (
     ("model.embed_tokens", "token_embd"),
     ("lm_head", "output"),
@@ -71,7 +84,10 @@ def tensors(family: str, seed: int = 0) -> dict[str, np.ndarray]:
                 attention + "k_proj.bias": (K * H,),
                 attention + "v_proj.bias": (K * H,),
             }
-        if family == "qwen3":
+        if family == "gemma3":
+            norms = ("pre_feedforward", "post_feedforward")
+            shapes |= {f"model.layers.{i}.{name}_layernorm.weight": (D,) for name in norms}
+        if family in ("qwen3", "gemma3"):
             shapes |= {attention + "q_norm.weight": (H,), attention + "k_norm.weight": (H,)}
     rng = np.random.default_rng(seed)
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
@@ -94,13 +110,14 @@ def write_hf(path, config, tensors, shards: int = 1):
 
 
 def write_gguf(file, config, tensors, types=None, metadata=None, extra=None):
-    """The same model as llama.cpp's converter writes it: other names, q and k rows of the llama architecture permuted.
+    """The same model as llama.cpp's converter writes it: other names, q and k rows of the llama architecture permuted, and 1
+    added to the norms of Gemma.
 
     Args:
       types: name → gguf.GGMLQuantizationType for quantised tensors (Hugging Face's names).
       metadata: additional uint32 keys under the architecture's name; extra: additional tensors under their GGUF names.
     """
-    family = config["model_type"]
+    family = config["model_type"].removesuffix("_text")
     writer = gguf.GGUFWriter(file, family)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
@@ -112,15 +129,20 @@ def write_gguf(file, config, tensors, types=None, metadata=None, extra=None):
     writer.add_value_length(H)
     writer.add_rope_freq_base(config["rope_theta"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    if family == "gemma3":
+        writer.add_sliding_window(config["sliding_window"])
+        writer.add_sliding_window_pattern(2)
     writer.add_token_list([f"<{i}>" for i in range(config["vocab_size"])])
     for key, value in (metadata or {}).items():
         writer.add_uint32(f"{family}.{key}", value)
     for name, array in tensors.items():
         if family == "llama" and ("q_proj" in name or "k_proj" in name):
             array = permute(array, N if "q_proj" in name else K)
+        if family == "gemma3" and name.endswith("norm.weight"):
+            array = array + np.float32(1.0)
         kind = (types or {}).get(name)
         array = array if kind is None else gguf.quants.quantize(array, kind)
-        for theirs, ours in _GGUF_NAMES:
+        for theirs, ours in (*(_GEMMA_GGUF_NAMES if family == "gemma3" else ()), *_GGUF_NAMES):
             name = name.replace(theirs, ours)
         writer.add_tensor(name, np.ascontiguousarray(array), raw_dtype=kind)
     for name, array in (extra or {}).items():

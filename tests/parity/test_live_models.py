@@ -48,13 +48,7 @@ RANDOM = {
 
 def random_model(config, seed, folder):
     """(transformers' model with its own random weights, made larger than its default, and ours, read from its files)."""
-    torch.manual_seed(seed)
-    model = regenerate.build(config)
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            tensor.copy_(torch.randn_like(tensor) * (0.3 if tensor.ndim == 1 else 1.5 / tensor.shape[-1] ** 0.5))
-            if name.endswith("norm.weight"):
-                tensor.add_(1.0)
+    model = regenerate.randomise(regenerate.build(config), seed)
     model.save_pretrained(folder)
     tensors, ours_config = open_weights(folder)
     return model, Model(ours_config, read_params(tensors, ours_config))

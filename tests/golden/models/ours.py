@@ -77,6 +77,16 @@ def all_splits(length: int) -> np.ndarray:
     return np.array([(True, *cuts) for cuts in itertools.product((False, True), repeat=length - 1)])
 
 
+def long_splits(seed: int = 0) -> np.ndarray:
+    """bool[129, 14]: every way of cutting the last 8 of 14 tokens behind random cuts of the first 6; and one token a chunk."""
+    tails = all_splits(8)
+    heads = np.random.default_rng(seed).random((len(tails), 6)) < 0.5
+    heads[:, 0] = True
+    # The seventh token begins a chunk in every other row; in the rest the first of the 8 goes on with the chunk before it.
+    tails[1::2, 0] = False
+    return np.concatenate([np.concatenate([heads, tails], axis=1), np.ones((1, 14), bool)])
+
+
 def golden(name: str) -> dict:
     """The content of tests/golden/models/<name>.json."""
     return json.loads((pathlib.Path(__file__).parent / f"{name}.json").read_text("utf-8"))

@@ -1,6 +1,7 @@
 """Writes tests/golden/models/*.json with transformers and llama.cpp, on purpose and by hand; needs the extras parity, bench.
 
     python tests/golden/models/regenerate.py tiny
+    python tests/golden/models/regenerate.py heads
     python tests/golden/models/regenerate.py smollm2-135m-instruct path/to/file.gguf
     python tests/golden/models/regenerate.py qwen2.5-coder-0.5b-instruct path/to/file.gguf
     python tests/golden/models/regenerate.py gemma3-270m path/to/file.gguf
@@ -37,8 +38,10 @@ ALL = 256  # up to this length the argmax is kept at every position, beyond it f
 
 
 def build(config: dict) -> torch.nn.Module:
-    """The tiny model of a config.json, every weight set from its name."""
+    """The tiny model of a config.json, of the class that it names, every weight set from its name."""
     kind = {"gemma3_text": transformers.Gemma3ForCausalLM}.get(config["model_type"])
+    if "architectures" in config:
+        kind = getattr(transformers, config["architectures"][0])
     loaded = transformers.AutoConfig.for_model(**config, attn_implementation="eager")
     model = (kind or transformers.AutoModelForCausalLM.from_config)(loaded).eval().float()
     with torch.no_grad():
@@ -47,12 +50,43 @@ def build(config: dict) -> torch.nn.Module:
     return model
 
 
-def tiny_logits(model) -> np.ndarray:
-    """float32[3, 14, V] of the ragged prompts, right-padded with a mask; what lies beyond a row's length is not kept."""
-    lengths = torch.tensor(tiny.PROMPT_LENGTHS)
-    mask = (torch.arange(tiny.LENGTH) < lengths[:, None]).long()
+def randomise(model, seed):
+    """`model` with random weights, larger than transformers' own; for the live comparison."""
+    torch.manual_seed(seed)
     with torch.no_grad():
-        return model(torch.from_numpy(tiny.prompts()).long(), attention_mask=mask).logits.numpy()
+        for name, tensor in model.named_parameters():
+            tensor.copy_(torch.randn_like(tensor) * (0.3 if tensor.ndim == 1 else 1.5 / tensor.shape[-1] ** 0.5))
+            if name.endswith("norm.weight"):
+                tensor.add_(1.0)
+    return model
+
+
+def tiny_logits(model, tokens=None) -> np.ndarray:
+    """float32[3, 14, V] of the ragged prompts, right-padded with a mask; what lies beyond a row's length is not kept.
+
+    Of a classification model the scores: [3, C] if transformers reads them at the last token alone, else [3, 14, C].
+    """
+    return _ragged(model, tiny.prompts() if tokens is None else tokens).logits.numpy()
+
+
+def _ragged(model, tokens: np.ndarray, **more):
+    mask = (torch.arange(tiny.LENGTH) < torch.tensor(tiny.PROMPT_LENGTHS)[:, None]).long()
+    with torch.no_grad():
+        return model(torch.from_numpy(tokens).long(), attention_mask=mask, **more)
+
+
+def values(model) -> np.ndarray:
+    """float32[3, 14, 1] as TRL's AutoModelForCausalLMWithValueHead: its linear `summary` on the last hidden states."""
+    summary = torch.nn.Linear(model.config.hidden_size, 1)
+    with torch.no_grad():
+        for name, shape in tiny.VALUE_HEAD.items():
+            getattr(summary, name.rsplit(".")[-1]).copy_(torch.from_numpy(tiny.weight(name, shape)))
+        return summary(_ragged(model, tiny.prompts(), output_hidden_states=True).hidden_states[-1]).numpy()
+
+
+def scores(case: str, model) -> np.ndarray:
+    """float32[3, C] or [3, 14, C]: what the head of a case of `tiny.HEADS` says."""
+    return values(model) if case.endswith("_value") else tiny_logits(model, tiny.padded_prompts())
 
 
 def regenerate_tiny():
@@ -63,6 +97,17 @@ def regenerate_tiny():
         rows = [logits[row, :length] for row, length in enumerate(tiny.PROMPT_LENGTHS)]
         golden["cases"][name] = np.round(np.concatenate(rows).astype(np.float64), 6).tolist()
     _write("tiny", golden)
+
+
+def regenerate_heads():
+    """One line a row where the last token is read, one line a token elsewhere."""
+    golden = {"source": f"transformers {transformers.__version__}, float32, eager attention", "cases": {}}
+    for name, config in tiny.HEADS.items():
+        found = scores(name, build(config))
+        if found.ndim == 3:
+            found = np.concatenate([found[row, :length] for row, length in enumerate(tiny.PROMPT_LENGTHS)])
+        golden["cases"][name] = np.round(found.astype(np.float64), 6).tolist()
+    _write("heads", golden)
 
 
 def from_gguf(path: pathlib.Path):
@@ -153,7 +198,9 @@ def _join_lists(text: str) -> str:
 if __name__ == "__main__":
     if sys.argv[1:] == ["tiny"]:
         regenerate_tiny()
+    elif sys.argv[1:] == ["heads"]:
+        regenerate_heads()
     elif len(sys.argv) == 3:
         regenerate_real(sys.argv[1], pathlib.Path(sys.argv[2]))
     else:
-        sys.exit("say: tiny, or a model of the catalogue and its GGUF file")
+        sys.exit("say: tiny, heads, or a model of the catalogue and its GGUF file")
