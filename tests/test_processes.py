@@ -1,7 +1,6 @@
 """One of several processes: nothing starts by itself on a laptop, shares make up the whole, mistakes get one line."""
 
 import itertools
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 
 import jax
 import pytest
+from doubles.ports import free_port
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,13 +92,6 @@ def test_a_mesh_reaches_for_the_devices_of_other_processes(monkeypatch):
 
     monkeypatch.setattr(jax, "devices", lambda: pytest.fail("the devices of all processes"))
     assert list(make_mesh().devices.flat) == jax.local_devices()[:1]
-
-
-def free_port() -> int:
-    """A port that nobody listens to just now."""
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        return one.getsockname()[1]
 
 
 def test_without_a_cluster_the_numbers_are_asked_for(monkeypatch):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from doubles.fake_engine import FakeEngine
 from doubles.models import hash_model
-from test_processes import free_port
+from doubles.ports import free_port
 
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
@@ -149,15 +149,13 @@ def test_the_lock_goes_and_death_is_not_noticed(tmp_path):
     """A process that is killed lets its lock go and tells nothing."""
 
     def dies(processes):
-        one = Team(tmp_path, processes, {})
-        one.__enter__()
-        time.sleep(0.2)
-        one._stack.pop_all()  # nothing is told; then the lock goes
-        for lock in locks:
-            os.close(lock)
+        with Team(tmp_path, processes, {}) as one:
+            one.wait("here")
+            one._write = lambda: None
 
     def waits(processes):
         with Team(tmp_path, processes, {}) as one:
+            one.tell("here")
             one.wait("drawn")
 
     assert "process 1 of 2 has died; what was finished is kept" in str(together(waits, dies)[0])
@@ -235,7 +233,7 @@ def test_a_killed_process_costs_the_run(tmp_path, blow):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     children[1].send_signal(blow)
-    told = [child.communicate(timeout=60) for child in children]
+    told = [child.communicate(timeout=120) for child in children]
     assert [child.returncode for child in children] == [2, -9 if blow == signal.SIGKILL else 143], told
     last = told[0][1].splitlines()[-1]
     assert last.startswith("error: process 1 of 2")
