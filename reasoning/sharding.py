@@ -30,11 +30,12 @@ RULES: Rules = (
 
 
 def make_mesh(data: int = 1, tensor: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh with the axes "data" (slots) and "tensor" (heads, mlp, vocabulary). Raises InputError if devices are missing.
+    """A mesh with the axes "data" (slots) and "tensor" (heads, mlp, vocabulary), of this process's own devices unless others are
+    given. Raises InputError if devices are missing.
 
     Axes are Auto: under Explicit ones every gather would need an output sharding.
     """
-    devices = list(jax.devices() if devices is None else devices)
+    devices = list(jax.local_devices() if devices is None else devices)
     if data < 1 or tensor < 1 or data * tensor > len(devices):
         raise InputError(f"a mesh of data {data} × tensor {tensor} needs {data * tensor} devices and there are {len(devices)}")
     grid = np.asarray(devices[: data * tensor]).reshape(data, tensor)

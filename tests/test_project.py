@@ -21,7 +21,7 @@ SOURCES = sorted((ROOT / "reasoning").rglob("*.py"))
 # reasoning/__init__.py, which opens only what is below it.
 LAYERS = (
     ("errors",),
-    ("compilation", "sharding", "text"),
+    ("compilation", "processes", "sharding", "text"),
     ("models",),
     ("weights", "decode"),
     ("methods", "data"),
@@ -31,7 +31,7 @@ LAYERS = (
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # All that the compiled loop may import, so that it runs on any accelerator image.
 PORTABLE = ("jax", "flax", "numpy") + tuple(
-    f"reasoning.{name}" for name in ("errors", "compilation", "sharding", "models", "decode", "text.patterns")
+    f"reasoning.{name}" for name in ("errors", "compilation", "processes", "sharding", "models", "decode", "text.patterns")
 )
 
 

@@ -120,7 +120,7 @@ def _free_memory(platform: str, params_bytes: int) -> int | None:
     """Bytes that slots may take: what the device has left beside the parameters, less a margin for temporaries."""
     if platform == "cpu":
         return _available_ram() // 2
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}
     limit = stats.get("bytes_limit")
     return None if limit is None else int(0.85 * max(limit - max(params_bytes, stats.get("bytes_in_use", 0)), 0))
 

@@ -2,6 +2,7 @@
 
     config.json     what the results depend on, see `reasoning.evaluation.identity`
     <label>/        samples of one method, see `reasoning.evaluation.run`
+    .processes/     while several processes are at work, see `reasoning.evaluation.team`
     report/         table and picture of all methods, see `reasoning.evaluation.report`
 
 The configuration is plain data: `model`, `dtype`, `max_slots`, `seed`, `task` (family and its parameters), and `methods`
@@ -16,15 +17,25 @@ from typing import Any
 from reasoning.data.tasks import Task, load_task
 from reasoning.errors import InputError
 from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.identity import open_identity, seal
-from reasoning.evaluation.records import exclusive
+from reasoning.evaluation.identity import check_weights, digest_of, open_identity, seal
+from reasoning.evaluation.parts import gather
+from reasoning.evaluation.pool import Pool
 from reasoning.evaluation.run import run
+from reasoning.evaluation.team import Team
 from reasoning.methods.base import Method, method
+from reasoning.processes import ALONE, Processes
 
 KEYS = {"model", "dtype", "max_slots", "seed", "task", "methods"}
 
 
-def evaluate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, engine: Any = None) -> None:
+def evaluate(
+    config: Mapping[str, Any],
+    workdir: Path,
+    *,
+    show: bool = True,
+    engine: Any = None,
+    processes: Processes = ALONE,
+) -> None:
     """Runs every method of `config` that `workdir` does not hold complete.
 
     Everything cheap is checked first: configuration, methods, task, directory. The model is loaded only if a sample is missing,
@@ -34,29 +45,74 @@ def evaluate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, eng
       config: see the module; resolved, JSON-able.
       show: progress bars on standard error.
       engine: instead of the one that `config` names (tests; a model that you have in memory).
+      processes: which one this is of several that share the problems and `workdir`. All of them return once process 0 has
+        put the samples together.
     Raises:
-      InputError: a wrong configuration, a directory of another one, another process at work there, a full disk.
+      InputError: a wrong configuration, a directory of another one, another process at work there, a full disk; one of the
+        processes has failed or died.
     """
     check(config)
     methods = build_methods(config)
     task = build_task(config)
-    with exclusive(workdir):
-        identity = open_identity(workdir, config, task.problems)
+    with Team(workdir, processes, {"config": dict(config), "problems": digest_of(task.problems)}) as team:
+        identity = {}
+        if team.leads:
+            identity.update(open_identity(workdir, config, task.problems))
+            _gather(workdir, methods)
+            team.tell("open")
+        else:
+            team.wait("open")
 
         @functools.cache
         def get_engine():
+            if not team.leads:
+                team.wait("sealed")  # the plan of process 0 is everybody's
+                identity.update(open_identity(workdir, config, task.problems))
             made = engine or build_engine(config, identity.get("plan"))
             for one in methods.values():
                 one.check(made, task.problems)
                 if "plan" not in identity:  # a resumed run keeps the shapes of its first start
                     one.fit(made, task.problems)
-            model = getattr(made, "model", None)
-            seal(workdir, identity, made.plan, {"name": config["model"], "source": getattr(model, "source", "")})
+            model = {"name": config["model"], "source": getattr(getattr(made, "model", None), "source", "")}
+            if team.leads:
+                seal(workdir, identity, made.plan, model)
+                team.tell("sealed")
+            else:
+                check_weights(workdir, identity, model)
             return made
 
         with Grader() as grader:
             for label, one in methods.items():
-                run(one, task.problems, workdir / label, get_engine, grader, label=label, show=show)
+                options = {"label": label, "show": show, "processes": processes, "check": team.check}
+                run(one, task.problems, workdir / label, get_engine, grader, **options)
+        if processes.count > 1:
+            _finish(team, methods, task)
+
+
+def _gather(workdir: Path, methods: Mapping[str, Method]) -> None:
+    """Puts together what several processes have written. Raises InputError for a damaged line."""
+    for label in methods:
+        for name in ("generations.jsonl", "timings.jsonl"):
+            gather(workdir / label / name)
+
+
+def _finish(team: Team, methods: Mapping[str, Method], task: Task) -> None:
+    """Process 0 waits for the samples of all and puts them together, the others wait for that. Raises InputError."""
+    team.tell("drawn")
+    if not team.leads:
+        team.wait("over")
+        return
+    team.wait("drawn")
+    _gather(team.workdir, methods)
+    for label, one in methods.items():
+        with Pool(team.workdir / label, task.problems, one.n) as pool:
+            lacking = sum(map(len, pool.missing.values()))
+        if lacking:
+            raise InputError(
+                f"{team.workdir / label} lacks {lacking} samples that the other processes have drawn; is it one file system that "
+                "all share? The same command draws them again"
+            )
+    team.tell("over")
 
 
 def check(config: Mapping[str, Any]) -> None:

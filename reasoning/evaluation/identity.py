@@ -27,10 +27,9 @@ def open_identity(workdir: Path, config: Mapping[str, Any], problems: Iterable[P
     does not hold it), or when there are samples without it.
     """
     path = workdir / "config.json"
-    config = json.loads(json.dumps(config))
-    data = digest([[problem.id, problem.question, problem.answer] for problem in problems])
+    config, data = json.loads(json.dumps(config)), digest_of(problems)
     if not path.exists():
-        if any(workdir.glob("*/generations.jsonl")):
+        if any(path.stat().st_size for path in workdir.glob("*/generations*.jsonl")):
             raise InputError(f"{workdir} holds samples but no config.json, so nobody knows whose; choose another --workdir")
         return {"config": config, "hash": digest(config), "problems": data, "commits": []}
     try:
@@ -48,17 +47,28 @@ def open_identity(workdir: Path, config: Mapping[str, Any], problems: Iterable[P
 
 def seal(workdir: Path, identity: dict[str, Any], plan: Mapping[str, Any], model: Mapping[str, str]) -> None:
     """Writes `config.json` before the first sample of this start. Raises InputError if the weights are not those of the first."""
-    stored = identity.setdefault("model", dict(model))
-    if stored != model:
-        raise InputError(
-            f"{workdir} was begun with weights from {stored['source']}, now from {model['source']}; use another --workdir"
-        )
+    identity.setdefault("model", dict(model))
+    check_weights(workdir, identity, model)
     identity["plan"] = dict(plan)
     commit = git_commit()
     if commit not in identity["commits"]:
         identity["commits"].append(commit)
     identity["versions"] = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     write_json(workdir / "config.json", identity)
+
+
+def check_weights(workdir: Path, identity: Mapping[str, Any], model: Mapping[str, str]) -> None:
+    """Raises InputError if the weights are not those that the run was begun with."""
+    stored = identity["model"]
+    if stored != model:
+        raise InputError(
+            f"{workdir} was begun with weights from {stored['source']}, now from {model['source']}; use another --workdir"
+        )
+
+
+def digest_of(problems: Iterable[Problem]) -> str:
+    """Hash of what the problems say."""
+    return digest([[problem.id, problem.question, problem.answer] for problem in problems])
 
 
 def digest(value: Any) -> str:

@@ -1,7 +1,10 @@
-"""The samples of one run on disk: a line each, appended as they finish, in the order of the task once all are there."""
+"""The samples of one run on disk: a line each, appended as they finish, in the order of the task once all are there.
+
+One of several processes appends to a part of its own and draws its share of what the whole lacked when it began.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ from reasoning.data.tasks import Problem
 from reasoning.decode.requests import Response
 from reasoning.errors import InputError
 from reasoning.evaluation.grading import Grade
-from reasoning.evaluation.records import Lines, dumps, write_atomic
+from reasoning.evaluation.parts import part
+from reasoning.evaluation.records import Lines, dumps, read_lines, write_atomic
 from reasoning.methods.base import unique_ids
+from reasoning.processes import ALONE, Processes
 
 Record = dict[str, Any]
 
@@ -43,21 +48,23 @@ class Pool:
     """Which samples of a run are there, and which are missing.
 
     Attributes:
-      records: {(problem id, sample): record}, as finished.
+      records: {(problem id, sample): record}, as finished; those of other processes once they are gathered.
       wanted: all keys, problems in the order of the task.
+      total: samples that will be there when this process has drawn its share.
     """
 
-    def __init__(self, directory: Path, problems: Sequence[Problem], n: int):
+    def __init__(self, directory: Path, problems: Sequence[Problem], n: int, processes: Processes = ALONE):
         """Opens the run directory. Raises InputError for repeated problem ids, damaged lines, or samples of another run."""
         unique_ids(problem.id for problem in problems)
         self.path = directory / "generations.jsonl"
         self.wanted = [(problem.id, sample) for problem in problems for sample in range(n)]
-        self._lines = Lines(self.path)
-        for number, line in enumerate(self._lines.records, start=1):
+        self._lines = Lines(part(self.path, processes))
+        there = self._lines.records if processes.count == 1 else read_lines(self.path)[0]
+        for number, line in enumerate(there, start=1):
             if not {"problem", "sample", "correct", "tokens"} <= line.keys():
                 self._lines.close()
                 raise InputError(f"line {number} of {self.path} is no sample; delete that line and run again")
-        self.records = {(line["problem"], line["sample"]): line for line in self._lines.records}
+        self.records = {(line["problem"], line["sample"]): line for line in there}
         wanted = set(self.wanted)
         stranger = next((key for key in self.records if key not in wanted), None)
         if stranger is not None:
@@ -65,14 +72,20 @@ class Pool:
             raise InputError(
                 f"{self.path} holds sample {stranger[1]} of {stranger[0]!r}, not part of this run; use another --workdir"
             )
-        self._timings = Lines(directory / "timings.jsonl")
+        self._timings = Lines(part(directory / "timings.jsonl", processes))
+        self._whole = processes.count == 1
+        self._share = set(processes.share(self._lacking({problem.id for problem in problems})))
+        self.total = len(self.records) + sum(map(len, self.missing.values()))
 
     @property
     def missing(self) -> dict[str, list[int]]:
-        """Sample numbers still to be drawn, by problem."""
+        """Sample numbers still to be drawn by this process, by problem."""
+        return self._lacking(self._share)
+
+    def _lacking(self, problems: Collection[str]) -> dict[str, list[int]]:
         out: dict[str, list[int]] = {}
         for problem, sample in self.wanted:
-            if (problem, sample) not in self.records:
+            if problem in problems and (problem, sample) not in self.records:
                 out.setdefault(problem, []).append(sample)
         return out
 
@@ -90,7 +103,7 @@ class Pool:
         """Puts everything on the disk; once complete, in the order of the task."""
         self._lines.close()
         self._timings.close()
-        if not self.missing:
+        if self._whole and not self.missing:
             ordered = b"".join(dumps(self.records[key]) for key in self.wanted)
             if ordered != self.path.read_bytes():
                 write_atomic(self.path, ordered)

@@ -23,7 +23,7 @@ class Progress:
         for old in pool.records.values():
             self._count(old)
         self._resumed = self.step
-        self.bar = tqdm(total=len(pool.wanted), initial=self.step, desc=label, unit="sample", file=sys.stderr, disable=not show)
+        self.bar = tqdm(total=pool.total, initial=self.step, desc=label, unit="sample", file=sys.stderr, disable=not show)
 
     def _count(self, new: Record) -> None:
         self.correct.setdefault(new["problem"], []).append(new["correct"])

@@ -137,11 +137,11 @@ class Lines:
 
 
 @contextlib.contextmanager
-def exclusive(directory: Path) -> Iterator[None]:
-    """Holds a run directory; the lock dies with the process. Raises InputError if another process holds it."""
+def exclusive(directory: Path, name: str = ".lock") -> Iterator[None]:
+    """Holds a run directory by its file `name`; the lock dies with the process. Raises InputError if another process holds it."""
     with readable_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(directory / name, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,6 +21,7 @@ from reasoning.evaluation.grading import Grade, Grader
 from reasoning.evaluation.pool import Pool, Record, record
 from reasoning.evaluation.progress import Progress
 from reasoning.methods.base import Method
+from reasoning.processes import ALONE, Processes
 
 LOGS = 50  # metrics lines a run
 
@@ -34,36 +35,44 @@ def run(
     *,
     label: str = "",
     show: bool = True,
+    processes: Processes = ALONE,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Record]:
-    """Draws the samples that `directory` lacks and returns all of them, ordered by problem and sample.
+    """Draws the samples that `directory` lacks and returns all that are there, ordered by problem and sample.
+
+    One of several processes draws its share, into a part of its own (`reasoning.evaluation.parts`); process 0 alone shows a
+    bar and writes metrics, which are those of its share.
 
     Args:
       engine: makes the engine; not called when nothing is missing.
       label: name on the progress bar, which goes to standard error if `show`.
+      check: called after every sample; raises when it is time to stop.
     Raises:
       InputError: repeated ids, a directory of another run, a full disk; what was finished stays and counts.
     """
-    with Pool(directory, problems, method.n) as pool:
+    with Pool(directory, problems, method.n, processes) as pool:
         if pool.missing:
             ready = engine()
-            progress = Progress(pool, ready, label or method.name, show)
-            _draw(method, problems, pool, directory, ready, grader, progress)
-    return [pool.records[key] for key in pool.wanted]
+            progress = Progress(pool, ready, label or method.name, show and processes.leads)
+            board = Board(directory, pool.records.values()) if processes.leads else None
+            _draw(method, problems, pool, ready, grader, progress, board, check)
+    return [pool.records[key] for key in pool.wanted if key in pool.records]
 
 
-def _draw(method, problems, pool, directory, engine, grader, progress) -> None:
+def _draw(method, problems, pool, engine, grader, progress, board, check) -> None:
     by_id = {problem.id: problem for problem in problems}
-    every = max(1, len(pool.wanted) // LOGS)
+    every = max(1, pool.total // LOGS)
     waiting: list[tuple[Response, Future]] = []  # graded in other processes while the engine goes on
     with contextlib.ExitStack() as stack:
         stack.enter_context(progress.bar)
-        board = stack.enter_context(Board(directory, pool.records.values()))
+        if board:
+            stack.enter_context(board)
 
         def keep(response: Response, grade: Grade) -> None:
             new = record(response, grade)
             pool.add(new, response.ledger.seconds)
             progress.add(new)
-            if progress.step % every == 0 or progress.step == len(pool.wanted):
+            if board and (progress.step % every == 0 or progress.step == pool.total):
                 board.log(progress.step, progress.scalars(), progress.lengths, new)
 
         for response in stack.enter_context(contextlib.closing(method.generate(engine, problems, pool.missing))):
@@ -71,6 +80,7 @@ def _draw(method, problems, pool, directory, engine, grader, progress) -> None:
             for done in [pair for pair in waiting if pair[1].done()]:
                 waiting.remove(done)
                 keep(done[0], done[1].result())
+            check()
         for response, grade in waiting:
             keep(response, grade.result())
         pool.note(progress.session())
