@@ -17,8 +17,10 @@ from reasoning import command
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
 from reasoning.evaluation.report import report
+from reasoning.text.answers import extract
 
 ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden" / "data"  # rows of published data sets, see test_data_published.py
 FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if "def get_config(" in path.read_text())
 EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
@@ -49,8 +51,11 @@ def resolve(*arguments) -> dict:
 def test_config_names_what_does_not_exist(path, tmp_path):
     own = tmp_path / "own.jsonl"
     own.write_text("".join(f'{{"question": "1 + {i} =", "answer": "{1 + i}"}}\n' for i in range(3)))
-    arguments = [f"--config={path}:path={own}"] if path.stem == "files" else [f"--config={path}", "--config.task.size=3"]
-    config = resolve(*arguments)
+    arguments = {
+        "files": [f"--config={path}:path={own}"],
+        "benchmarks": [f"--config={path}:path={GOLDEN / 'multiple_choice.jsonl'}", "--config.task.size=3"],
+    }
+    config = resolve(*arguments.get(path.stem, [f"--config={path}", "--config.task.size=3"]))
     experiment.check(config)
     assert experiment.build_methods(config)
     assert len(experiment.build_task(config)) == 3
@@ -128,6 +133,52 @@ def test_quickstart_lacks_a_row(tmp_path):
     made = report(tmp_path)
     assert [(row.label, row.samples) for row in made.rows] == [
         ("direct", 1), ("cot", 1), ("majority", 1), ("majority", 2), ("majority", 4), ("majority", 8),
+    ]  # fmt: skip
+
+
+BENCHMARKS = {
+    "gsm8k": "gsm8k.jsonl",
+    "math500": "math500.jsonl",
+    "aime24": "aime_2024.jsonl",
+    "aime25": "aime_2025.jsonl",
+    "amc23": "amc23.jsonl",
+    "gpqa": "gpqa.csv",
+    **dict.fromkeys(("mmlu", "logiqa", "commonsenseqa"), "multiple_choice.jsonl"),
+}
+
+
+def test_benchmark_without_a_test():
+    assert set(BENCHMARKS) == set(read(ROOT / "configs" / "benchmarks.py").TASKS)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmark_is_another_task_or_its_examples_break_the_form_it_asks_for(name):
+    config = resolve(f"--config={ROOT}/configs/benchmarks.py:task={name},n=2,samples=4,path={GOLDEN / BENCHMARKS[name]}")
+    methods, task = experiment.build_methods(config), experiment.build_task(config)
+    assert len(task) == 2 and [(label, one.n) for label, one in methods.items()] == [("direct", 1), ("cot", 1), ("majority", 4)]
+    assert methods["direct"].max_tokens < methods["cot"].max_tokens == methods["majority"].max_tokens
+    for one in methods.values():
+        *examples, asked = one.prompt(task.problems[0].question)
+        assert asked["content"].endswith(task.problems[0].question)
+        shown = [message["content"] for message in examples if message["role"] == "assistant"]
+        instruction = asked["content"].splitlines()[0]
+        form = r"\boxed{" if r"\boxed" in instruction else "Answer: "
+        assert form in instruction and all(form in answer and extract(answer) for answer in shown)
+        if task.score == "choice":
+            assert "letter" in instruction and len({extract(answer) for answer in shown}) == len(shown) == 2
+
+
+def test_benchmark_argument_is_not_explained():
+    with pytest.raises(InputError, match="no task 'gsm9k'; choose from gsm8k, math500, .*, as in benchmarks.py:task=gsm8k"):
+        read(ROOT / "configs" / "benchmarks.py").get_config("task=gsm9k")
+
+
+def test_benchmark_of_letters_lacks_a_row(tmp_path):
+    path = GOLDEN / "multiple_choice.jsonl"
+    config = plain(read(ROOT / "configs" / "benchmarks.py").get_config(f"task=mmlu,path={path},samples=2"))
+    experiment.evaluate(config, tmp_path, show=False, engine=FakeEngine())
+    assert [(row.label, row.samples) for row in report(tmp_path).rows] == [
+        ("direct", 1), ("cot", 1), ("majority", 1), ("majority", 2),
     ]  # fmt: skip
 
 

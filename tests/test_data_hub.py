@@ -127,7 +127,7 @@ def test_cell_of_a_file_is_read_as_a_number_or_as_missing(tmp_path, name):
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
 def test_directory_needs_the_published_configs(tmp_path, suffix):
-    source = Source("org/name", "main", "test", ("first",))
+    source = Source("org/name", "main", "test", ("first", "second"))
     write(tmp_path / "plain" / f"test.{suffix}")
     assert read_rows(source, LAYOUTS, tmp_path / "plain") == NAMED
     with pytest.raises(InputError, match="split 'train' .*Available splits: .*test"):
@@ -151,8 +151,8 @@ def test_clone_of_the_repository_mixes_its_configs(tmp_path):
     [
         ("a.jsonl", "", "the data set is empty"),
         ("a.csv", "Q,A\n", "the data set is empty"),
-        ("a.jsonl", '{"Q": "one?", "A": "1"}\n{"Q": ', "not readable as split 'test' .*JSON"),
-        ("a.parquet", "PAR1", "not readable .*Parquet"),
+        ("a.jsonl", '{"Q": "one?", "A": "1"}\n{"Q": ', "not readable, split 'test' .*JSON"),
+        ("a.parquet", "PAR1", "not readable, .*Parquet"),
         ("a.jsonl", '{"problem": "one?", "A": "1"}\n', "unknown columns 'problem', 'A'; this loader knows 'Q', 'A'"),
         ("a.jsonl", '{"Q": "one?", "A": "1"}\n{"Q": "two?", "A": null}\n', "row 1: column 'A' is empty"),
         ("a.csv", "Q,A\none?,1\ntwo?,\n", "row 1: column 'A' is empty"),

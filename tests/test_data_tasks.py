@@ -34,7 +34,8 @@ def test_bad_tasks_are_refused_in_one_line(build, message):
 
 
 def test_every_listed_family_can_be_loaded_by_name():
-    assert {"asdiv", "chain_sum", "files", "multiple_choice", "reasoning_gym"} == set(available())
+    families = {"aime", "amc", "asdiv", "chain_sum", "files", "gpqa", "gsm8k", "math500", "multiple_choice", "reasoning_gym"}
+    assert families == set(available())
 
 
 def test_a_task_outside_the_package_needs_no_registration(tmp_path, monkeypatch):

@@ -79,29 +79,23 @@ def read_rows(
 
 
 def _from_disk(datasets, path: Path, source: Source, split: str, names: Sequence[str]) -> list[dict]:
-    if path.is_file():
-        if path.suffix not in BUILDERS:
-            raise InputError(f"{path}: a file of problems ends in {', '.join(BUILDERS)}; convert it")
-        calls = [((BUILDERS[path.suffix],), {"data_files": glob.escape(str(path)), "split": "train"})]
-        csv = path.suffix == ".csv"
-    elif path.is_dir():
-        calls, csv = [((str(path), config), {"split": split}) for config in source.configs], any(path.rglob("*.csv"))
-    else:
+    if not path.exists():
         raise InputError(f"{path}: there is no such file or directory; give the path of a .parquet, .jsonl or .csv file")
-    rows = []
-    for args, options in calls:
-        try:
-            if path.is_dir():  # a clone has the published configs; files that somebody collected have one without a name
-                args = (args[0], args[1] if args[1] in datasets.get_dataset_config_names(args[0]) else None)
-            options = {**options, "streaming": True, **(_as_text(names) if csv else {})}  # leaves no copy in the cache
-            rows += datasets.load_dataset(*args, **options)
-        except StopIteration:  # what the library makes of a file without a line
-            continue
-        except Exception as error:  # its readers (pyarrow, pandas, fsspec) share no base class
-            raise InputError(
-                f"{path}: not readable as split {split!r} ({_brief(error)}); correct the file or name another"
-            ) from error
-    return rows
+    if path.is_file() and path.suffix not in BUILDERS:
+        raise InputError(f"{path}: a file of problems ends in {', '.join(BUILDERS)}; convert it")
+    csv = path.suffix == ".csv" or any(path.rglob("*.csv"))
+    options = {"streaming": True, **(_as_text(names) if csv else {})}  # streaming leaves no copy in the cache
+    try:
+        if path.is_file():
+            files = glob.escape(str(path))
+            return list(datasets.load_dataset(BUILDERS[path.suffix], data_files=files, split="train", **options))
+        # A clone has the published configs; a folder of collected files has one without a name.
+        configs = [config for config in datasets.get_dataset_config_names(str(path)) if config in source.configs] or [None]
+        return [row for config in configs for row in datasets.load_dataset(str(path), config, split=split, **options)]
+    except StopIteration:  # what the library makes of a file without a line
+        return []
+    except Exception as error:  # its readers (pyarrow, pandas, fsspec) share no base class
+        raise InputError(f"{path}: not readable, split {split!r} ({_brief(error)}); correct the file or name another") from error
 
 
 def _from_hub(datasets, source: Source, split: str, names: Sequence[str]) -> list[dict]:
