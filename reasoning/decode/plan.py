@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from reasoning.errors import InputError
 from reasoning.models.network import Network
@@ -24,7 +25,7 @@ class Plan:
       platform: "cpu", "gpu" or "tpu".
       max_slots: rows a program may have, if memory allows.
       smallest_bucket: cache length of the shortest requests; longer ones take the next of × 3/2, × 4/3, × 3/2, …
-      memory: bytes for slots and waiting room; None is unlimited.
+      memory: bytes for slots and waiting room on each device; None is unlimited.
       prefill_rows, prefill_chunk: the one shape of prefill, rows and tokens.
       steps: decode steps between two looks of the host. unroll: steps between two tests of the loop's end.
       lag: chunks dispatched ahead of the one that the host reads; 0 reads at once.
@@ -83,10 +84,17 @@ def read_plan(fields: Mapping[str, Any]) -> Plan:
     return Plan(**fields)
 
 
-def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> Plan:
-    """The plan for this machine. Raises InputError for a count below 1 or an unknown field."""
+def make_plan(params_bytes: int, max_slots: int | None = None, mesh: Mesh | None = None, **overrides) -> Plan:
+    """The plan for this machine, or for a mesh of it; `params_bytes` are those on each device.
+
+    Raises InputError for a count below 1 or an unknown field.
+    """
+    devices, data = (1, 1) if mesh is None else (mesh.size, mesh.shape["data"])
     platform = {"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend())
-    fields = dict(_PLATFORMS.get(platform, _PLATFORMS["cpu"]), platform=platform, memory=_free_memory(platform, params_bytes))
+    fields = dict(
+        _PLATFORMS.get(platform, _PLATFORMS["cpu"]), platform=platform, memory=_free_memory(platform, params_bytes, devices)
+    )
+    fields["max_slots"] = max(fields["max_slots"] // data, 1) * data
     if max_slots is not None:
         fields["max_slots"] = max_slots
     unknown = sorted(set(overrides) - {field.name for field in dataclasses.fields(Plan)})
@@ -96,10 +104,10 @@ def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> P
     return Plan(**fields)
 
 
-def _free_memory(platform: str, params_bytes: int) -> int | None:
-    """Bytes that slots may take: what the device has left beside the parameters, less a margin for temporaries."""
+def _free_memory(platform: str, params_bytes: int, devices: int) -> int | None:
+    """Bytes that slots may take on each device: what it has left beside the parameters, less a margin for temporaries."""
     if platform == "cpu":
-        return _available_ram() // 2
+        return _available_ram() // 2 // devices  # they share it
     stats = jax.devices()[0].memory_stats() or {}
     limit = stats.get("bytes_limit")
     return None if limit is None else int(0.85 * max(limit - max(params_bytes, stats.get("bytes_in_use", 0)), 0))
@@ -126,15 +134,23 @@ def bucket_of(plan: Plan, tokens: int, context: int) -> int:
     return max(min(size, context), tokens)
 
 
-def slots_of(plan: Plan, network: Network, bucket: int) -> int:
-    """Rows of the program for `bucket`: max_slots, halved until slots and waiting room fit. Raises InputError if none fits."""
-    rows = plan.max_slots
-    while plan.memory is not None and network.cache_bytes(rows + plan.prefill_rows, bucket) > plan.memory:
+def slots_of(plan: Plan, network: Network, bucket: int, data: int = 1, parts: int = 1) -> int:
+    """Rows of the program for `bucket`: max_slots, halved until slots and waiting room fit.
+
+    Args:
+      data: shards of the slots, all of one size; each keeps a waiting room of its own. parts: shards of a row's cache.
+
+    Raises InputError if none fits, or if `data` does not divide max_slots.
+    """
+    rows, rest = divmod(plan.max_slots, data)
+    if rest:
+        raise InputError(f"max_slots {plan.max_slots} cannot be split over data {data} of the mesh; choose a multiple of {data}")
+    while plan.memory is not None and network.cache_bytes(rows + plan.prefill_rows, bucket) > plan.memory * parts:
         if rows == 1:
-            need = network.cache_bytes(1 + plan.prefill_rows, bucket)
+            need = network.cache_bytes(1 + plan.prefill_rows, bucket) / parts
             raise InputError(
                 f"a sequence of {bucket} tokens needs {need / 1e9:.1f} GB of cache and {plan.memory / 1e9:.1f} GB are free; "
                 "lower max_tokens or use a smaller model"
             )
         rows = (rows + 1) // 2
-    return rows
+    return rows * data

@@ -20,7 +20,9 @@ from reasoning.decode.base import Chain
 from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import Plan, slots_of
 from reasoning.decode.slots import Slots, resume
+from reasoning.decode.spread import ROWS, WHOLE, Spread
 from reasoning.models.network import Network
+from reasoning.sharding import mesh_of
 
 
 def read_row(slots: Slots, row: jax.Array) -> dict[str, jax.Array]:
@@ -67,30 +69,47 @@ def blank_admission(chain: Chain, rows: int, size: int) -> Admission:
     )
 
 
-def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
-    """Compiles everything that `bucket` needs. `params` and `tables` may be arrays or ShapeDtypeStructs."""
-    begin = time.perf_counter()
-    rows, chunk = slots_of(plan, network, bucket), min(plan.prefill_chunk, bucket)
-    params, tables = (jax.tree.map(_shape, tree) for tree in (params, tables))
-    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
+def lower_programs(
+    network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int = 0
+) -> dict[str, jax.stages.Lowered]:
+    """{attribute of `Programs`: program that is not compiled yet}, for the mesh on which `params` lie.
 
-    empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives)).lower(tables)
+    `params` and `tables` may be arrays or ShapeDtypeStructs.
+    """
+    spread = Spread(mesh_of(params), network.cache_partition)
+    rows, chunk = slots_of(plan, network, bucket, *spread.shards), min(plan.prefill_chunk, bucket)
+    params, tables = jax.tree.map(_shape, params), spread.place(tables, WHOLE)
+    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=spread(WHOLE))  # noqa: E731
+
+    empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives), out_shardings=spread.slots).lower(tables)
     slots = jax.tree.map(_shape, empty.out_info)
-    room = jax.jit(lambda: network.init_cache(plan.prefill_rows, bucket)).lower()
+    room = jax.jit(lambda: network.init_cache(plan.prefill_rows, bucket), out_shardings=spread.room).lower()
     waiting = jax.tree.map(_shape, room.out_info)
-    prefill = jax.jit(make_prefill(network), donate_argnums=1).lower(
+    prefill = jax.jit(make_prefill(network), donate_argnums=1, out_shardings=spread.room).lower(
         params, waiting, integers(plan.prefill_rows, chunk), integers(), integers(plan.prefill_rows)
     )
-    admission = jax.tree.map(_shape, blank_admission(chain, rows, bucket))
-    admit = jax.jit(make_admit(network, chain), donate_argnums=0).lower(slots, waiting, admission, tables)
-    decode = jax.jit(make_decode(network, chain, alternatives, plan.unroll), donate_argnums=1).lower(
+    admission = spread.place(blank_admission(chain, rows, bucket), ROWS)
+    admit = jax.jit(spread.admit(make_admit(network, chain)), donate_argnums=0, out_shardings=spread.slots).lower(
+        slots, waiting, admission, tables
+    )
+    decode = spread.decode(make_decode(network, chain, alternatives, plan.unroll, spread.agree))
+    decode = jax.jit(decode, donate_argnums=1, out_shardings=(spread.slots, spread.report)).lower(
         params, slots, tables, integers()
     )
-    read = jax.jit(read_row).lower(slots, integers())
-    go_on = jax.jit(resume, donate_argnums=0).lower(slots, jax.ShapeDtypeStruct((rows,), bool))
-    lowered = (empty, room, prefill, admit, decode, read, go_on)
-    compiled = [program.compile() for program in lowered]
-    return Programs(*compiled, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
+    read = jax.jit(read_row, out_shardings=spread(WHOLE)).lower(slots, integers())
+    go_on = jax.jit(resume, donate_argnums=0, out_shardings=spread.slots).lower(
+        slots, jax.ShapeDtypeStruct((rows,), bool, sharding=spread(ROWS))
+    )
+    return {"empty": empty, "room": room, "prefill": prefill, "admit": admit, "decode": decode, "read": read, "resume": go_on}
+
+
+def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
+    """Compiles everything that `bucket` needs; arguments as for `lower_programs`."""
+    begin = time.perf_counter()
+    lowered = lower_programs(network, chain, plan, bucket, params, tables, alternatives)
+    compiled = {name: program.compile() for name, program in lowered.items()}
+    rows = lowered["decode"].out_info[1].done.shape[0]
+    return Programs(**compiled, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
 
 
 def _shape(leaf) -> jax.ShapeDtypeStruct:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import PartitionSpec as P
 
 Params = dict[str, Any]
 
 
 class Network(NamedTuple):
-    """Pure functions of one architecture; a scripted double for tests implements the same five.
+    """Pure functions of one architecture; a scripted double for tests implements the same.
 
     Attributes:
       forward: (params, tokens int32[B, T], positions int32[B, T], cache | None) → (hidden float32[B, T, D], cache).
@@ -20,8 +21,9 @@ class Network(NamedTuple):
         ≥ S writes nowhere (padding, frozen rows). Without one (None), attention is causal within the T tokens.
       head: (params, hidden float32[..., D]) → logits float32[..., V].
       init_cache: (batch, length) → a zeroed cache; every leaf has the batch axis first.
-      cache_bytes: (batch, length) → bytes of that cache, per replica.
+      cache_bytes: (batch, length) → bytes of that cache, all parts of it together.
       vocab_size: V.
+      cache_partition: of every leaf of the cache on a mesh of "data" and "tensor".
     """
 
     forward: Callable[..., tuple[jax.Array, Any]]
@@ -29,3 +31,4 @@ class Network(NamedTuple):
     init_cache: Callable[[int, int], Any]
     cache_bytes: Callable[[int, int], int]
     vocab_size: int
+    cache_partition: P = P("data")

@@ -133,4 +133,5 @@ def network(config: ModelConfig, layout: kv.Layout | None = None) -> Network:
         init_cache=lambda batch, length: kv.init(config, batch, length, layout),
         cache_bytes=lambda batch, length: kv.nbytes(config, batch, length, layout),
         vocab_size=config.vocab_size,
+        cache_partition=kv.PARTITION,
     )
