@@ -96,7 +96,7 @@ def lower_programs(
     decode = jax.jit(decode, donate_argnums=1, out_shardings=(spread.slots, spread.report)).lower(
         params, slots, tables, integers()
     )
-    read = jax.jit(read_row, out_shardings=spread(WHOLE)).lower(slots, integers())
+    read = jax.jit(spread.read(read_row), out_shardings=spread(WHOLE)).lower(slots, integers())
     go_on = jax.jit(resume, donate_argnums=0, out_shardings=spread.slots).lower(
         slots, jax.ShapeDtypeStruct((rows,), bool, sharding=spread(ROWS))
     )

@@ -6,8 +6,9 @@
     tables, prompts, steps   P()
 
 Admission and decode run under `shard_map` over "data": each shard is an engine of B / data rows that decides for itself
-which stages to skip, whether to bisect a threshold and when to stop, so that nothing is said between shards. "tensor" stays
-automatic there: XLA splits the products as the parameters lie, and the logits are gathered once, before the stages.
+which stages to skip and whether to bisect a threshold, so that nothing is said between shards. "tensor" stays automatic
+there: XLA splits the products as the parameters lie, and the logits are gathered once, before the stages. The price of the
+whole waiting rooms is that "data" does not make prefill faster: every shard prefills every prompt.
 
 Axis legend: `B` slots.
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -41,9 +43,9 @@ class Spread:
     @property
     def shards(self) -> tuple[int, int]:
         """Parts of the rows, and parts of a row's cache."""
-        return (
-            (1, 1) if self.mesh is None else (self.mesh.shape["data"], self.mesh.shape["tensor"] if "tensor" in self.cache else 1)
-        )
+        if self.mesh is None:
+            return 1, 1
+        return self.mesh.shape["data"], self.mesh.shape["tensor"] if "tensor" in self.cache else 1
 
     def __call__(self, partition: P) -> NamedSharding | None:
         """The sharding of a partition."""
@@ -81,6 +83,18 @@ class Spread:
             return slots, report._replace(steps=jax.lax.pmax(report.steps, "data"))
 
         return decode if self.mesh is None else self._by_row(local, (WHOLE, ROWS, WHOLE, WHOLE), (ROWS, _REPORT))
+
+    def read(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        """read(slots, row): the shard that holds the row answers and the others add zeros, so that only one row travels."""
+
+        def local(slots: Slots, row: jax.Array) -> Any:
+            rows = slots.length.shape[0]
+            at = row - jax.lax.axis_index("data") * rows
+            mine = (at >= 0) & (at < rows)
+            values = read(slots, jnp.clip(at, 0, rows - 1))
+            return jax.tree.map(lambda x: jax.lax.psum(jnp.where(mine, x, 0), "data").astype(x.dtype), values)
+
+        return read if self.mesh is None else self._by_row(local, (ROWS, WHOLE), WHOLE)
 
     @property
     def agree(self) -> Callable[[jax.Array], jax.Array] | None:
