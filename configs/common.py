@@ -7,6 +7,7 @@ Fields of a config (`reasoning.evaluation.experiment` reads them):
     model      catalogue name, "hf:org/name@revision", directory or GGUF file
     dtype      "float32", "bfloat16" or "" for the default
     max_slots  sequences that run at once; unset plans from memory
+    mesh       devices over which slots (data) and weights (tensor) are split; 1 × 1 is the default device
     seed       of all samples
     task       family and its parameters, see `reasoning.data.tasks.load_task`
     methods    {label: method and its arguments}, see `reasoning.methods.base.method`; a directory of results each
@@ -61,6 +62,7 @@ def base(model: str, task: ConfigDict, seed: int = 0) -> ConfigDict:
     config.model = model
     config.dtype = ""
     config.max_slots = config_dict.placeholder(int)
+    config.mesh = ConfigDict({"data": 1, "tensor": 1})
     config.seed = seed
     config.task = task
     config.methods = ConfigDict()

@@ -6,8 +6,10 @@ leaf cannot silently end up replicated.
 Axis legend: `D` model, `K` kv heads, `G` queries per kv head, `H` head dim, `F` mlp, `V` vocabulary.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +17,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from reasoning.errors import InputError
+
+AXES = ("data", "tensor")
 
 Rules = Sequence[tuple[str, P]]
 
@@ -39,7 +43,7 @@ def make_mesh(data: int = 1, tensor: int = 1, devices: Sequence[jax.Device] | No
     if data < 1 or tensor < 1 or data * tensor > len(devices):
         raise InputError(f"a mesh of data {data} × tensor {tensor} needs {data * tensor} devices and there are {len(devices)}")
     grid = np.asarray(devices[: data * tensor]).reshape(data, tensor)
-    return Mesh(grid, ("data", "tensor"), axis_types=(AxisType.Auto,) * 2)
+    return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * 2)
 
 
 def partition(path: str, shape: Sequence[int], mesh: Mesh, rules: Rules = RULES) -> P:
@@ -61,10 +65,27 @@ def check_coverage(paths: Iterable[str], rules: Rules = RULES) -> dict[str, str]
     return decided
 
 
-def placer(mesh: Mesh, rules: Rules = RULES) -> Callable[[str, np.ndarray], jax.Array]:
-    """`place` for `reasoning.load`: puts each parameter on the mesh as soon as it is read, each device its own part."""
+def mesh_of(tree: Any) -> Mesh | None:
+    """The mesh on which the leaves of `tree` (arrays or ShapeDtypeStructs) lie; None for the default device."""
+    for leaf in jax.tree.leaves(tree):
+        sharding = getattr(leaf, "sharding", None)
+        if isinstance(sharding, NamedSharding) and sharding.mesh.axis_names == AXES:
+            return sharding.mesh
+    return None
 
-    def place(path: str, array: np.ndarray) -> jax.Array:
-        return jax.device_put(array, NamedSharding(mesh, partition(path, array.shape, mesh, rules)))
 
-    return place
+def device_bytes(tree: Any) -> int:
+    """Bytes of `tree` (arrays or ShapeDtypeStructs) on each device."""
+
+    def one(leaf):
+        sharding = getattr(leaf, "sharding", None)
+        shape = leaf.shape if sharding is None else sharding.shard_shape(leaf.shape)
+        return math.prod(shape) * leaf.dtype.itemsize
+
+    return sum(map(one, jax.tree.leaves(tree)))
+
+
+def whole(x: jax.Array) -> jax.Array:
+    """Under a mesh, `x` on every device of the automatic axes: one gather here instead of a collective per use. Else `x`."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return jax.lax.with_sharding_constraint(x, P()) if AxisType.Auto in mesh.axis_types else x

@@ -45,13 +45,13 @@ def test_resumed_run_plans_anew_or_forgets_where_it_came_from(tmp_path, monkeypa
         seen.append((model, max_slots, plan))
         return FakeEngine(max_slots=(plan or {"max_slots": 7})["max_slots"], crash_after=3 if plan is None else None)
 
-    monkeypatch.setattr(reasoning, "load", lambda name, dtype: f"{name} in {dtype}", raising=False)
+    monkeypatch.setattr(reasoning, "load", lambda name, dtype, mesh: f"{name} in {dtype} on {mesh}", raising=False)
     monkeypatch.setattr(reasoning, "Engine", make, raising=False)
     config = {**CONFIG, "dtype": "float32", "max_slots": 7}
     with pytest.raises(KeyboardInterrupt):
         experiment.evaluate(config, tmp_path, show=False)
     experiment.evaluate(config, tmp_path, show=False)
-    assert seen == [("fake in float32", 7, None), ("fake in float32", 7, {"max_slots": 7})]
+    assert seen == [("fake in float32 on None", 7, None), ("fake in float32 on None", 7, {"max_slots": 7})]
     identity = json.loads((tmp_path / "config.json").read_text())
     assert identity["config"] == config
     assert identity["plan"] == {"max_slots": 7}

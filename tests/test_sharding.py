@@ -1,14 +1,11 @@
 """The sharding table covers every parameter of every family, and a parameter's shard is really smaller."""
 
 import dataclasses
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import jax
 import pytest
+from doubles import weight_files
+from doubles.apart import apart
 from doubles.models import config
 
 from reasoning import sharding
@@ -43,30 +40,24 @@ def test_a_mesh_larger_than_the_machine_is_one_clear_error():
         sharding.make_mesh(64, 64)
 
 
-def test_loading_onto_a_mesh_gives_each_device_its_part_and_the_same_logits():
-    """Run apart: the number of CPU devices is fixed before JAX starts."""
-    program = textwrap.dedent("""
-        import jax, numpy as np, dataclasses
-        jax.config.update("jax_num_cpu_devices", 4)
-        from doubles.models import config
-        from reasoning import sharding
-        from reasoning.models.transformer import init_params, network
-        shape = dataclasses.replace(config(256), num_heads=4, num_kv_heads=2, tie_embeddings=False)
-        params = init_params(shape, jax.random.key(0))
-        place = sharding.placer(sharding.make_mesh(1, 2))
-        named = lambda path: jax.tree_util.keystr(path, simple=True, separator="/")
-        placed = jax.tree_util.tree_map_with_path(lambda path, leaf: place(named(path), np.asarray(leaf)), params)
-        whole = params["layers"]["0"]["mlp"]["down"]["kernel"]
-        part = placed["layers"]["0"]["mlp"]["down"]["kernel"].addressable_shards[0].data
-        assert part.shape[0] * 2 == whole.shape[0], part.shape
-        tokens = np.arange(12, dtype=np.int32)[None]
-        def logits(params):
-            net = network(shape)
-            return net.head(params, net.forward(params, tokens, np.arange(12)[None], None)[0])
-        np.testing.assert_allclose(jax.jit(logits)(placed), jax.jit(logits)(params), atol=1e-5)
-        print("equal")
-    """)
-    here = Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent}", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip() == "equal", done.stderr[-2000:]
+LOAD = """
+import sys, numpy as np, reasoning
+from reasoning.sharding import make_mesh
+from reasoning.weights import load
+load._tokenizer = lambda tensors: None  # tiny files have none
+one = reasoning.load(sys.argv[1], "float32")
+two = reasoning.load(sys.argv[1], "float32", mesh=make_mesh(1, 2))
+whole, split = (model.params["layers"]["0"]["mlp"]["down"]["kernel"] for model in (one, two))
+assert split.addressable_shards[0].data.shape[0] * 2 == whole.shape[0]
+four = reasoning.load(sys.argv[1], "float32", mesh=make_mesh(1, 4))
+assert four.params["layers"]["0"]["attention"]["out"]["kernel"].shape[0] == 4 == 2 * four.config.num_kv_heads
+tokens = np.arange(12, dtype=np.int32)[None]
+for model in (two, four):
+    np.testing.assert_allclose(model.logits(tokens), one.logits(tokens), atol=1e-5)
+print("equal")
+"""
+
+
+def test_loading_onto_a_mesh_gives_each_device_its_part_and_the_same_logits(tmp_path):
+    weight_files.write_hf(tmp_path, weight_files.config("qwen2"), weight_files.tensors("qwen2"))
+    assert apart("-c", LOAD, str(tmp_path), devices=4).strip() == "equal"

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
 
 from reasoning import compilation
 from reasoning.decode import controllers, transforms
@@ -32,9 +33,11 @@ from reasoning.decode.requests import (
     stop_strings,
 )
 from reasoning.decode.schedule import Group
+from reasoning.decode.spread import WHOLE
 from reasoning.decode.waiting import RoomPrograms, compile_room
 from reasoning.errors import InputError
 from reasoning.models.model import Model
+from reasoning.sharding import device_bytes
 from reasoning.text.patterns import Capacity, TableBuilder, Tables
 
 STANDARD = Chain(transforms.standard(), controllers.standard())
@@ -44,7 +47,8 @@ class Engine:
     """Owns the compiled programs and the text tables of one model.
 
     Args:
-      model: what `reasoning.load` returned.
+      model: what `reasoning.load` returned. If it was loaded onto a mesh, the engine runs there.
+      mesh: puts the model on this mesh first (`reasoning.sharding.make_mesh`); None leaves it where it is.
       max_slots: sequences that run at once, if memory allows; None plans from the device.
       plan: a plan to reuse (`Engine.plan` of an earlier run); overrides `max_slots`.
       alternatives: how many of the likeliest tokens to keep beside each emitted one.
@@ -64,18 +68,19 @@ class Engine:
         plan: Mapping[str, Any] | None = None,
         alternatives: int = 0,
         capacity: Capacity | None = None,
+        mesh: Mesh | None = None,
     ):
         model.check_generates()
         if not isinstance(alternatives, int) or not 0 <= alternatives <= model.config.vocab_size:
             raise InputError(f"alternatives must be a whole number from 0 to the vocabulary's size, got {alternatives!r}")
         compilation.enable()
-        self.model = model
+        self.model = model = model if mesh is None else model.on(mesh)
         self.compile_seconds = 0.0
         self.live = 0
         self.cache_use = (0, 0)
         self._alternatives = alternatives
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
-        self._plan = read_plan(plan) if plan is not None else make_plan(size, max_slots)
+        size = device_bytes(model.params)
+        self._plan = read_plan(plan) if plan is not None else make_plan(size, max_slots, model.mesh)
         self._programs: dict[tuple[Chain, int], Programs] = {}
         self._rooms: dict[int, RoomPrograms] = {}
         self._admits: dict[tuple[Chain, int, int], Callable[..., Any]] = {}
@@ -196,7 +201,7 @@ class Engine:
             self.compile_seconds += self._rooms[size].seconds
         key = (chain, programs.bucket, size)
         if key not in self._admits:
-            made = compile_admit(network, chain, programs, self._rooms[size], self._builder.build())
+            made = compile_admit(network, chain, programs, self._rooms[size], self.model.params, self._builder.build())
             self._admits[key], seconds = made
             self.compile_seconds += seconds
         return self._rooms[size], self._admits[key]
@@ -205,7 +210,8 @@ class Engine:
         groups: dict[int, list[Job]] = collections.defaultdict(list)
         for job in jobs:
             groups[self._bucket(len(job.prompt) + job.max_tokens)].append(job)
-        tables, self.cache_use = jax.device_put(tables), (0, 0)
+        mesh, self.cache_use = self.model.mesh, (0, 0)
+        tables = jax.device_put(tables, None if mesh is None else NamedSharding(mesh, WHOLE))
         try:
             self._check_turn(turn)
             for bucket in sorted(groups):

@@ -17,6 +17,7 @@ from reasoning.decode.base import Chain, Context, active, apply_gated, decide, s
 from reasoning.decode.sampling import log_prob, sample, top_log_probs, uniform
 from reasoning.decode.slots import DRAW, STOP_LENGTH, Playing, Slots, States, ring_fill, ring_read, ring_size, ring_write
 from reasoning.models.network import Network
+from reasoning.sharding import whole
 
 
 class Report(NamedTuple):
@@ -109,7 +110,7 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
 
         position = jnp.where(run, slots.length - 1, size)  # = S: a row that rests writes nowhere
         hidden, cache = network.forward(params, context.token[:, None], position[:, None], slots.cache)
-        logits = network.head(params, hidden[:, 0])
+        logits = whole(network.head(params, hidden[:, 0]))
 
         usable = jnp.where(tables.samplable, logits, -jnp.inf)
         edited, transforms = apply_gated(chain.transforms, gates, usable, before.transforms, slots.knobs, context)
@@ -170,12 +171,15 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
     return step
 
 
-def make_decode(network: Network, chain: Chain, alternatives: int = 0, unroll: int = 1) -> Callable[..., tuple[Slots, Report]]:
+def make_decode(
+    network: Network, chain: Chain, alternatives: int = 0, unroll: int = 1, agree: Callable[[jax.Array], jax.Array] | None = None
+) -> Callable[..., tuple[Slots, Report]]:
     """decode(params, slots, tables, n int32[]) → (slots, Report): up to n steps, fewer when no row is left to run.
 
     Args:
       unroll: steps between two tests of the loop's end, static. Resting rows are masked, so it changes no token; n is
         rounded up to a multiple of it.
+      agree: int32[] → int32[], of whether these rows go on, where shards of the slots must stop together (see `spread`).
     """
     step = make_step(network, chain, alternatives)
 
@@ -185,7 +189,8 @@ def make_decode(network: Network, chain: Chain, alternatives: int = 0, unroll: i
 
         def going(carry):
             taken, slots = carry
-            return (taken < n) & jnp.any(~(slots.done | slots.pause))
+            live = jnp.any(~(slots.done | slots.pause))
+            return (taken < n) & (live if agree is None else agree(live.astype(jnp.int32)) > 0)
 
         def body(carry):
             taken, slots = carry

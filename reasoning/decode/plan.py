@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from reasoning.errors import InputError
 from reasoning.models.network import Network
@@ -25,7 +26,7 @@ class Plan:
       platform: "cpu", "gpu" or "tpu".
       max_slots: rows a program may have, if memory allows.
       smallest_bucket: cache length of the shortest requests; longer ones take the next of × 3/2, × 4/3, × 3/2, …
-      memory: bytes for slots and waiting room; None is unlimited.
+      memory: bytes for slots and waiting room on each device; None is unlimited.
       prefill_rows, prefill_chunk: rows and tokens of a prefill call.
       room_tokens: tokens that a waiting room holds; where prompts are so long that `prefill_rows` would exceed it, fewer wait.
       steps: decode steps between two looks of the host. unroll: steps between two tests of the loop's end.
@@ -103,10 +104,17 @@ def read_plan(fields: Mapping[str, Any]) -> Plan:
     return Plan(**{**fields, "rows": rows})
 
 
-def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> Plan:
-    """The plan for this machine. Raises InputError for a count below 1 or an unknown field."""
+def make_plan(params_bytes: int, max_slots: int | None = None, mesh: Mesh | None = None, **overrides) -> Plan:
+    """The plan for this machine, or for a mesh of it; `params_bytes` are those on each device.
+
+    Raises InputError for a count below 1 or an unknown field.
+    """
+    devices, data = (1, 1) if mesh is None else (mesh.size, mesh.shape["data"])
     platform = {"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend())
-    fields = dict(_PLATFORMS.get(platform, _PLATFORMS["cpu"]), platform=platform, memory=_free_memory(platform, params_bytes))
+    fields = dict(
+        _PLATFORMS.get(platform, _PLATFORMS["cpu"]), platform=platform, memory=_free_memory(platform, params_bytes, devices)
+    )
+    fields["max_slots"] = max(fields["max_slots"] // data, 1) * data
     if max_slots is not None:
         fields["max_slots"] = max_slots
     unknown = sorted(set(overrides) - {field.name for field in dataclasses.fields(Plan)})
@@ -116,10 +124,10 @@ def make_plan(params_bytes: int, max_slots: int | None = None, **overrides) -> P
     return Plan(**fields)
 
 
-def _free_memory(platform: str, params_bytes: int) -> int | None:
-    """Bytes that slots may take: what the device has left beside the parameters, less a margin for temporaries."""
+def _free_memory(platform: str, params_bytes: int, devices: int) -> int | None:
+    """Bytes that slots may take on each device: what it has left beside the parameters, less a margin for temporaries."""
     if platform == "cpu":
-        return _available_ram() // 2
+        return _available_ram() // 2 // devices  # they share it
     stats = jax.local_devices()[0].memory_stats() or {}
     limit = stats.get("bytes_limit")
     return None if limit is None else int(0.85 * max(limit - max(params_bytes, stats.get("bytes_in_use", 0)), 0))
@@ -163,18 +171,23 @@ def fit(plan: Plan, samples: Mapping[int, int]) -> Plan:
     return dataclasses.replace(plan, rows=tuple(sorted(named.items())))
 
 
-def slots_of(plan: Plan, network: Network, bucket: int) -> int:
+def slots_of(plan: Plan, network: Network, bucket: int, data: int = 1, parts: int = 1) -> int:
     """Rows of the program for `bucket`: what the plan names or max_slots, halved until slots and waiting room fit the memory.
 
-    Raises InputError if not even one row fits.
+    Args:
+      data: shards of the slots, all of one size; each keeps a waiting room of its own. parts: shards of a row's cache.
+
+    Raises InputError if none fits, or if `data` does not divide max_slots.
     """
-    rows, waiting = dict(plan.rows).get(bucket, plan.max_slots), room_rows(plan, bucket)
-    while plan.memory is not None and network.cache_bytes(rows + waiting, bucket) > plan.memory:
+    if plan.max_slots % data:
+        raise InputError(f"max_slots {plan.max_slots} cannot be split over data {data} of the mesh; choose a multiple of {data}")
+    rows, waiting = -(-dict(plan.rows).get(bucket, plan.max_slots) // data), room_rows(plan, bucket)
+    while plan.memory is not None and network.cache_bytes(rows + waiting, bucket) > plan.memory * parts:
         if rows == 1:
-            need = network.cache_bytes(1 + waiting, bucket)
+            need = network.cache_bytes(1 + waiting, bucket) / parts
             raise InputError(
                 f"a sequence of {bucket} tokens needs {need / 1e9:.1f} GB of cache and {plan.memory / 1e9:.1f} GB are free; "
                 "lower max_tokens or use a smaller model"
             )
         rows = (rows + 1) // 2
-    return rows
+    return rows * data

@@ -20,8 +20,10 @@ from reasoning.decode.base import Chain
 from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import Plan, slots_of
 from reasoning.decode.slots import Slots, resume
+from reasoning.decode.spread import ROWS, WHOLE, Spread
 from reasoning.decode.waiting import RoomPrograms
 from reasoning.models.network import Network
+from reasoning.sharding import mesh_of
 
 
 def read_row(slots: Slots, row: jax.Array) -> dict[str, jax.Array]:
@@ -65,33 +67,55 @@ def blank_admission(chain: Chain, rows: int, size: int) -> Admission:
     )
 
 
-def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
-    """Compiles everything that `bucket` needs. `params` and `tables` may be arrays or ShapeDtypeStructs."""
-    begin = time.perf_counter()
-    rows = slots_of(plan, network, bucket)
-    params, tables = (jax.tree.map(_shape, tree) for tree in (params, tables))
-    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
+def lower_programs(
+    network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int = 0
+) -> dict[str, jax.stages.Lowered]:
+    """{attribute of `Programs`: program that is not compiled yet}, for the mesh on which `params` lie.
 
-    empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives)).lower(tables)
+    `params` and `tables` may be arrays or ShapeDtypeStructs.
+    """
+    spread = Spread(mesh_of(params), network.cache_partition)
+    rows = slots_of(plan, network, bucket, *spread.shards)
+    params, tables = jax.tree.map(_shape, params), spread.place(tables, WHOLE)
+    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=spread(WHOLE))  # noqa: E731
+
+    empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives), out_shardings=spread.slots).lower(tables)
     slots = jax.tree.map(_shape, empty.out_info)
-    decode = jax.jit(make_decode(network, chain, alternatives, plan.unroll), donate_argnums=1).lower(
+    decode = spread.decode(make_decode(network, chain, alternatives, plan.unroll, spread.agree))
+    decode = jax.jit(decode, donate_argnums=1, out_shardings=(spread.slots, spread.report)).lower(
         params, slots, tables, integers()
     )
-    read = jax.jit(read_row).lower(slots, integers())
-    go_on = jax.jit(resume, donate_argnums=0).lower(slots, jax.ShapeDtypeStruct((rows,), bool))
-    compiled = [program.compile() for program in (empty, decode, read, go_on)]
-    return Programs(*compiled, slots=slots, bucket=bucket, rows=rows, seconds=time.perf_counter() - begin)
+    read = jax.jit(spread.read(read_row), out_shardings=spread(WHOLE)).lower(slots, integers())
+    go_on = jax.jit(resume, donate_argnums=0, out_shardings=spread.slots).lower(
+        slots, jax.ShapeDtypeStruct((rows,), bool, sharding=spread(ROWS))
+    )
+    return {"empty": empty, "decode": decode, "read": read, "resume": go_on}
+
+
+def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
+    """Compiles everything that `bucket` needs; arguments as for `lower_programs`."""
+    begin = time.perf_counter()
+    lowered = lower_programs(network, chain, plan, bucket, params, tables, alternatives)
+    compiled = {name: program.compile() for name, program in lowered.items()}
+    slots = jax.tree.map(_shape, lowered["empty"].out_info)
+    return Programs(**compiled, slots=slots, bucket=bucket, rows=slots.done.shape[0], seconds=time.perf_counter() - begin)
+
+
+def lower_admit(network: Network, chain: Chain, slots: Slots, room: Any, params, tables) -> jax.stages.Lowered:
+    """admit(slots (donated), room, admission, tables) → slots for `slots` and a `room` of these shapes."""
+    spread = Spread(mesh_of(params), network.cache_partition)
+    admission = spread.place(blank_admission(chain, *slots.tokens.shape), ROWS)
+    admit = jax.jit(spread.admit(make_admit(network, chain)), donate_argnums=0, out_shardings=spread.slots)
+    return admit.lower(slots, room, admission, spread.place(tables, WHOLE))
 
 
 def compile_admit(
-    network: Network, chain: Chain, programs: Programs, room: RoomPrograms, tables
+    network: Network, chain: Chain, programs: Programs, room: RoomPrograms, params, tables
 ) -> tuple[Callable[..., Slots], float]:
-    """(admit(slots (donated), room, admission, tables) → slots, seconds spent compiling) for a bucket and a kind of room."""
+    """(`lower_admit`'s program, seconds spent compiling) for a bucket and a kind of room."""
     begin = time.perf_counter()
-    admission = jax.tree.map(_shape, blank_admission(chain, programs.rows, programs.bucket))
-    admit = jax.jit(make_admit(network, chain), donate_argnums=0)
-    lowered = admit.lower(programs.slots, room.room, admission, jax.tree.map(_shape, tables))
-    return lowered.compile(), time.perf_counter() - begin
+    admit = lower_admit(network, chain, programs.slots, room.room, params, tables).compile()
+    return admit, time.perf_counter() - begin
 
 
 def _shape(leaf) -> jax.ShapeDtypeStruct:

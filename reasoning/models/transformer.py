@@ -141,4 +141,5 @@ def network(config: ModelConfig, layout: kv.Layout | None = None) -> Network:
         cache_bytes=lambda batch, length: kv.nbytes(config, batch, length, layout),
         vocab_size=config.vocab_size,
         scores=functools.partial(run, Decoder.scores) if config.num_labels else None,
+        cache_partition=kv.PARTITION,
     )

@@ -12,11 +12,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from reasoning.errors import InputError
 from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
 from reasoning.models.network import Params
+from reasoning.models.placement import placer
 from reasoning.models.transformer import abstract_params
 from reasoning.weights import catalogue, gguf_config, hf_config, names
 from reasoning.weights.gguf import GgufFile
@@ -28,7 +30,7 @@ _DTYPES = ("float32", "bfloat16", "float16")
 Place = Callable[[str, np.ndarray], jax.Array]
 
 
-def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = None) -> Model:
+def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None) -> Model:
     """Loads a model with its tokenizer.
 
     Args:
@@ -36,21 +38,27 @@ def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = No
         safetensors, or a GGUF file.
       dtype: of kernels and embeddings: "float32", "bfloat16" or "float16"; None is bfloat16. Norms and biases are always
         float32.
-      place: (path such as "layers/0/mlp/down/kernel", array) → device array; None puts everything on the default device.
-        The array is not used again, so `place` may keep it.
+      mesh: what `reasoning.sharding.make_mesh` returned: the weights stream onto it, tensor by tensor, each device its own
+        part, and an engine of this model runs there. None is the default device.
 
-    Raises InputError: unknown name, failed download, broken file, unknown architecture or tensor.
+    Raises InputError: unknown name, failed download, broken file, unknown architecture or tensor, a mesh that does not fit.
     """
     dtype = np.dtype(jax.numpy.bfloat16) if dtype is None else _dtype(dtype)
     path, source = _find(name)
     tensors, config = open_weights(path)
+    place = None if mesh is None else placer(config, mesh)
     tokenizer = _tokenizer(tensors)  # before the weights, for a vocabulary that cannot be read should cost no wait
     params = read_params(tensors, config, dtype, place)
     return Model(config, params, tokenizer, str(name), f"{source} ({tensors.quantisation})")
 
 
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
-    """The parameter tree of `config` out of open files (`open_weights`), checked tensor by tensor."""
+    """The parameter tree of `config` out of open files (`open_weights`), checked tensor by tensor.
+
+    Args:
+      place: (path such as "layers/0/mlp/down/kernel", array) → device array; None puts everything on the default device.
+        The array is not used again, so `place` may keep it.
+    """
     kind = "gguf" if isinstance(tensors, GgufFile) else "hf"
     if config.num_layers > len(tensors.shapes):  # before a table of a corrupt number of layers fills the memory
         raise InputError(f"{tensors.path}: {config.num_layers:,} layers but {len(tensors.shapes)} tensors; fetch it again")
