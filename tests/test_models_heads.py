@@ -62,25 +62,28 @@ def test_every_case_has_its_golden():
 def test_scores_do_not_drift_from_transformers(model_of, case):
     """The padding here is other tokens than there: neither it nor where a row ends may be guessed from ids."""
     model = model_of(case)
-    every = model.token_scores(tiny.prompts())
-    at_last = np.asarray(model.scores(tiny.prompts(), tiny.PROMPT_LENGTHS))
     if tiny.HEADS[case]["architectures"][0].endswith("ForSequenceClassification"):
-        np.testing.assert_allclose(at_last, np.array(GOLDEN[case]), rtol=0, atol=1e-4)
+        scores = model.scores(tiny.prompts(), tiny.PROMPT_LENGTHS)
     else:
-        np.testing.assert_allclose(ragged(every), np.array(GOLDEN[case]), rtol=0, atol=1e-4)
-    np.testing.assert_allclose(at_last, np.asarray(every)[np.arange(3), np.array(tiny.PROMPT_LENGTHS) - 1], rtol=0, atol=1e-5)
+        scores = ragged(model.token_scores(tiny.prompts()))
+    np.testing.assert_allclose(scores, np.array(GOLDEN[case]), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("case", ["gemma3_sequence", "qwen2_value"])
-def test_a_scorer_with_a_cache_of_its_own_says_the_same(model_of, case):
+def test_the_score_of_a_sequence_is_not_that_of_its_last_token(model_of):
+    model, ends = model_of("qwen2_value"), np.array(tiny.PROMPT_LENGTHS) - 1
+    at_last = model.scores(tiny.prompts(), tiny.PROMPT_LENGTHS)
+    np.testing.assert_allclose(at_last, model.token_scores(tiny.prompts())[np.arange(3), ends], rtol=0, atol=1e-5)
+
+
+def test_a_scorer_with_a_cache_of_its_own_says_something_else(model_of):
     """A row that grows: 5 tokens at once, then one at a time; scores are read off whatever `forward` returns."""
-    model = model_of(case)
+    model = model_of("gemma3_sequence")
     net, tokens = model.network, tiny.prompts()
-    forward, cache, out = jax.jit(net.forward), net.init_cache(3, tiny.LENGTH), []
+    forward, read, cache, out = jax.jit(net.forward), jax.jit(net.scores), net.init_cache(3, tiny.LENGTH), []
     for start, stop in [(0, 5), *((at, at + 1) for at in range(5, tiny.LENGTH))]:
         positions = np.tile(np.arange(start, stop), (3, 1))
         hidden, cache = forward(model.params, tokens[:, start:stop], positions, cache)
-        out.append(net.scores(model.params, hidden))
+        out.append(read(model.params, hidden))
     np.testing.assert_allclose(np.concatenate(out, 1), model.token_scores(tokens), rtol=0, atol=1e-4)
 
 
