@@ -78,6 +78,16 @@ def test_samples_without_a_config_are_taken_over(tmp_path):
         experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine())
 
 
+def test_a_start_that_failed_before_the_first_sample_spoils_the_directory(tmp_path, monkeypatch):
+    def fails(config, plan):
+        raise InputError("no such model")
+
+    monkeypatch.setattr(experiment, "build_engine", fails)
+    with pytest.raises(InputError, match="no such model"):
+        experiment.evaluate(CONFIG, tmp_path, show=False)
+    experiment.evaluate({**CONFIG, "seed": 4}, tmp_path, show=False, engine=FakeEngine())
+
+
 def test_bad_knob_of_the_last_method_costs_the_others_their_samples(tmp_path):
     methods = {"good": {"method": "direct"}, "bad": {"method": "majority", "temperature": -1.0, "n": 2}}
     engine = Engine(hash_model(), max_slots=2)

@@ -29,7 +29,7 @@ def open_identity(workdir: Path, config: Mapping[str, Any], problems: Iterable[P
     path = workdir / "config.json"
     config, data = json.loads(json.dumps(config)), digest_of(problems)
     if not path.exists():
-        if any(workdir.glob("*/generations*.jsonl")):
+        if any(path.stat().st_size for path in workdir.glob("*/generations*.jsonl")):
             raise InputError(f"{workdir} holds samples but no config.json, so nobody knows whose; choose another --workdir")
         return {"config": config, "hash": digest(config), "problems": data, "commits": []}
     try:
