@@ -96,7 +96,7 @@ def test_one_fails_and_the_others_wait_for_ever(tmp_path):
     mine, others = together(evaluation(tmp_path, FakeEngine()), evaluation(tmp_path, broken))
     assert str(others) == "no room left"
     assert str(mine) == "process 1 of 2: no room left"
-    mine, others = together(evaluation(tmp_path, broken), evaluation(tmp_path, FakeEngine()))
+    mine, others = together(evaluation(tmp_path / "other", broken), evaluation(tmp_path / "other", FakeEngine()))
     assert str(mine) == str(others) == "no room left"
     experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine())
     experiment.evaluate(CONFIG, tmp_path / "one", show=False, engine=FakeEngine())

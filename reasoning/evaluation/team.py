@@ -29,6 +29,7 @@ from reasoning.processes import Processes, leave
 POLL = 0.2  # seconds between two looks for a word
 LOOK = 1.0  # seconds between two looks after the others' health
 MEETING = 120.0  # seconds until all must have met; network file systems show new files late, by up to a minute
+GRACE = 2.0  # seconds that a refused process 0 stays, so that the others are refused by themselves
 LINGER = 10.0  # seconds that a failing process 0 waits for the others to leave, since JAX aborts them when it is gone
 
 
@@ -53,9 +54,14 @@ class Team:
 
     def __enter__(self) -> "Team":
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                exclusive(self.workdir) if self.leads else exclusive(self.directory, self._lock(self._index).name)
-            )
+            try:
+                lock = self._lock(self._index)
+                stack.enter_context(exclusive(lock.parent, lock.name))
+            except InputError as error:
+                if self.leads and self.processes.count > 1:
+                    time.sleep(GRACE)
+                _leave(error)
+                raise
             if self.leads:
                 self._clear()
             if self.processes.count > 1:
@@ -171,8 +177,7 @@ class Team:
             deadline = time.monotonic() + LINGER
             while time.monotonic() < deadline and any(held(self._lock(index)) for index in self._watched):
                 time.sleep(POLL)
-        if jax.distributed.is_initialized():
-            leave(_status(error))
+        _leave(error)
 
 
 def held(path: Path) -> bool:
@@ -190,8 +195,8 @@ def held(path: Path) -> bool:
     return False
 
 
-def _status(error: BaseException) -> int:
-    """Exit status of the program that `error` ends, as `reasoning.command` has it."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
-    return {InputError: 2, KeyboardInterrupt: 130}.get(type(error), 1)
+def _leave(error: BaseException) -> None:
+    """Has the program that `error` ends go at once, with the exit status that `reasoning.command` gives it."""
+    if jax.distributed.is_initialized():
+        code = error.code if isinstance(error, SystemExit) else {InputError: 2, KeyboardInterrupt: 130}.get(type(error), 1)
+        leave(code if isinstance(code, int) else 1)
