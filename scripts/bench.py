@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import flags
 
 from reasoning import command
-from reasoning.bench import tables
+from reasoning.bench.document import write_json
 from reasoning.bench.models import open_model
 from reasoning.bench.peers import DEFAULT, quiet_threads
 from reasoning.bench.runs import NAMES, PREFILL, run
@@ -39,7 +39,7 @@ def main(argv):
     settings["peers"] = [label for label in PEERS.value if label != "none"]
     document = run(argv[1], open_model(MODEL.value), settings)
     if OUT.value:
-        tables.write_json(Path(OUT.value), document)
+        write_json(Path(OUT.value), document)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Loop:
     """
 
     def __init__(self, engine: ClockedEngine, prompts: np.ndarray, new: int, chain: Chain = STANDARD):
-        self._engine, self._prompts, self._chain, self._new = engine, prompts, chain, new
+        self.engine, self._prompts, self._chain, self._new = engine, prompts, chain, new
         self._plan, self._params = read_plan(engine.plan), engine.model.params
         self._bucket = bucket_of(self._plan, prompts.shape[1] + new, engine.model.config.context)
         self.programs = engine.programs(self._bucket, chain)
@@ -36,7 +36,7 @@ class Loop:
 
     def fill(self, knobs: Mapping[str, Any]):
         """Slots in which row b stands at the end of prompt b, with `knobs` in every row."""
-        tables, specs = self._engine.tables(), all_knobs(self._chain)
+        tables, specs = self.engine.tables(), all_knobs(self._chain)
         slots, length, row = self.programs.empty(tables), self._prompts.shape[1], 0
         for room in self._rooms:
             admission = blank_admission(self._chain, self.programs.rows, self._bucket)
@@ -49,15 +49,22 @@ class Loop:
             slots = self.programs.admit(slots, room, jax.device_put(admission), tables)
         return slots
 
-    def seconds(self, knobs: Mapping[str, Any]) -> float:
-        """Of the `new` decode steps of all rows."""
-        arguments = (self._params, self.fill(knobs), self._engine.tables(), jax.device_put(np.int32(self._new)))
-        jax.block_until_ready(arguments)
+    def ready(self, knobs: Mapping[str, Any]) -> tuple:
+        """What `run` takes, on the device; a run donates the slots, so each needs its own."""
+        arguments = (self._params, self.fill(knobs), self.engine.tables(), jax.device_put(np.int32(self._new)))
+        return jax.block_until_ready(arguments)
+
+    def run(self, arguments: tuple) -> float:
+        """Seconds of the `new` decode steps of all rows."""
         begin = time.perf_counter()
         _, report = jax.block_until_ready(self.programs.decode(*arguments))
         seconds = time.perf_counter() - begin
         assert int(report.steps) >= self._new, "rows ended early, so this would time nothing"
         return seconds
+
+    def seconds(self, knobs: Mapping[str, Any]) -> float:
+        """Of the `new` decode steps of all rows, the filling of the slots apart."""
+        return self.run(self.ready(knobs))
 
     def _prefill(self, prompts: np.ndarray):
         width, chunk, length = self._plan.prefill_rows, min(self._plan.prefill_chunk, self._bucket), self._prompts.shape[1]

@@ -18,7 +18,6 @@ def load(path: Path, threads: int, dtype: str = "bfloat16") -> torch.nn.Module:
     """The model of a GGUF file, dequantised to `dtype`."""
     torch.set_num_threads(threads)
     transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     return transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=getattr(torch, dtype)).eval()
 
 

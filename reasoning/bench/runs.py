@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reasoning.bench import decode, machine, mixed, stages, tables
+from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
 from reasoning.bench.peers import Make, open_peers
 
@@ -17,7 +18,7 @@ def run(name: str, measured: Measured, settings: Mapping[str, Any], say: Callabl
     Args:
       settings: peers (labels), threads, batch (list), prompt, new, requests, slots, median, longest, rounds.
     """
-    model, document = measured.model, {"environment": tables.environment(), "settings": dict(settings)}
+    model, document = measured.model, {"environment": environment(), "settings": dict(settings)}
     document["machine"] = machine.measure().to_json()
     say(f"{model.name} on {' '.join(f'{key} {value}' for key, value in document['machine'].items())}")
     names = NAMES[:-1] if name == "all" else (name,)

@@ -1,17 +1,7 @@
-"""What was measured, as Markdown for a reader and JSON for a program."""
+"""What was measured, as Markdown."""
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-import jax
-
-from reasoning.evaluation.identity import git_commit, version
-from reasoning.evaluation.records import write_atomic
-
-PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "llama-cpp-python")
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,14 +60,3 @@ def stages_table(entries: Sequence[Mapping[str, Any]]) -> str:
     header = ("setting", "batch", "ms/step", "over greedy, %")
     rows = [(e["setting"], str(e["batch"]), f"{e['ms_per_step']:.2f}", spread(e["overhead_percent"], 1)) for e in entries]
     return markdown(header, rows)
-
-
-def environment() -> dict[str, Any]:
-    """What the figures depend on besides the code's arguments."""
-    versions = {name: version(name) for name in PACKAGES}
-    return {"device": jax.devices()[0].device_kind, "python": platform.python_version(), "commit": git_commit(), **versions}
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Replaces `path` as a whole or not at all. Raises InputError."""
-    write_atomic(path, json.dumps(document, indent=1) + "\n")
