@@ -25,9 +25,8 @@ Make = Callable[[np.ndarray, int], Any]
 
 def quiet_threads() -> None:
     """Lets the OpenMP threads of PyTorch and llama.cpp sleep while others run: by default they spin for a while on cores that
-    the next contestant needs. To be called before either library is loaded. Also keeps transformers from drawing bars."""
+    the next contestant needs. To be called before either library is loaded."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def open_peers(wanted: Sequence[str], gguf: Path | None, threads: int, say: Callable[[str], None]) -> dict[str, Make]:

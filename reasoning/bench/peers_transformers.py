@@ -4,6 +4,8 @@
 cache is faster than its `StaticCache` without compilation. The weights come out of the same GGUF file as ours.
 """
 
+import contextlib
+import io
 import time
 from pathlib import Path
 
@@ -18,7 +20,9 @@ def load(path: Path, threads: int, dtype: str = "bfloat16") -> torch.nn.Module:
     """The model of a GGUF file, dequantised to `dtype`."""
     torch.set_num_threads(threads)
     transformers.utils.logging.set_verbosity_error()
-    return transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=getattr(torch, dtype)).eval()
+    with contextlib.redirect_stderr(io.StringIO()):  # progress bars, whatever its setting
+        model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=getattr(torch, dtype))
+    return model.eval()
 
 
 class Transformers:
