@@ -18,11 +18,11 @@ from absl import app, flags, logging
 from reasoning.errors import InputError
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Parses the flags and calls `main(argv)`; never returns."""
+def run(main: Callable[[Sequence[str]], None], subcommands: Sequence[str] = ()) -> None:
+    """Parses the flags and calls `main(argv)`; never returns. With `subcommands`, argv[1] is one of them."""
     logging.set_verbosity(logging.WARNING)  # JAX reports every backend that it does not find
     try:
-        app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+        app.run(lambda argv: _guarded(main, argv, subcommands), flags_parser=_parse)
     except InputError as error:
         sys.exit(_report(error))
 
@@ -40,11 +40,13 @@ def config(flag: flags.FlagHolder) -> dict[str, Any]:
         raise InputError(f"--{flag.name}: {reason}; name a file as in configs/") from error
 
 
-def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
+def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], subcommands: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        if len(argv) > 1:
-            raise InputError(f"unexpected argument {argv[1]!r}; settings are written --config.name=value")
+        if subcommands and (len(argv) < 2 or argv[1] not in subcommands):
+            raise InputError(f"say what to do, one of {', '.join(subcommands)}; --help lists the flags")
+        if len(argv) > 1 + bool(subcommands):
+            raise InputError(f"unexpected argument {argv[-1]!r}; settings are written --config.name=value")
         main(argv)
         sys.stdout.flush()
     except InputError as error:

@@ -27,12 +27,18 @@ LAYERS = (
     ("methods", "data"),
     ("",),
     ("evaluation", "command"),
+    ("bench",),
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # All that the compiled loop may import, so that it runs on any accelerator image.
 PORTABLE = ("jax", "flax", "numpy") + tuple(
     f"reasoning.{name}" for name in ("errors", "compilation", "processes", "sharding", "models", "decode", "text.patterns")
 )
+
+
+# Only these files may import the programs that we are compared with, and they are imported only when a peer is asked for.
+PEERS = {"torch": "torch", "transformers": "transformers", "llama_cpp": "llama-cpp-python"}
+PEER_FILES = {ROOT / "reasoning/bench/peers_transformers.py", ROOT / "reasoning/bench/peers_llama.py"}
 
 
 def settings() -> configparser.ConfigParser:
@@ -99,10 +105,15 @@ def test_every_import_is_a_declared_requirement():
     config, distributions = settings(), importlib.metadata.packages_distributions()
     wanted = config["options"]["install_requires"] + config["options.extras_require"]["test"]
     declared = {normal(Requirement(line).name) for line in wanted.splitlines() if line}
+    bench = {normal(Requirement(line).name) for line in config["options.extras_require"]["bench"].splitlines() if line}
     known = {*sys.stdlib_module_names, "reasoning", "configs", "tests", "doubles", "golden"}
     folders = ("reasoning", "scripts", "configs", "tests", "tests/doubles")
     for path in [*SOURCES, *(path for folder in folders for path in (ROOT / folder).glob("*.py"))]:
-        for top in {name.split(".")[0] for name in imports(path)} - known:
+        tops = {name.split(".")[0] for name in imports(path)}
+        if path in PEER_FILES:
+            assert {PEERS[top] for top in tops & PEERS.keys()} <= bench
+            tops -= PEERS.keys()
+        for top in tops - known:
             owners = {normal(owner) for owner in distributions.get(top, ())}
             assert owners & declared, f"{path.relative_to(ROOT)} imports {top}, which setup.cfg does not require"
 

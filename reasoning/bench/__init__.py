@@ -1,0 +1,1 @@
+"""Speed: ours against other programs, against static batches, against the machine, and what each stage costs."""

@@ -1,0 +1,63 @@
+"""Hugging Face transformers on the clock: bfloat16, a hand-written greedy loop over its model and its growing cache.
+
+`generate` runs the same forward passes with more Python between them, so the loop is the faster of the two; the growing
+cache is faster than its `StaticCache` without compilation. The weights come out of the same GGUF file as ours.
+"""
+
+import contextlib
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+from reasoning.bench.contest import Timing
+
+
+def load(path: Path, threads: int, dtype: str = "bfloat16") -> torch.nn.Module:
+    """The model of a GGUF file, dequantised to `dtype`."""
+    torch.set_num_threads(threads)
+    transformers.utils.logging.set_verbosity_error()
+    with contextlib.redirect_stderr(io.StringIO()):  # progress bars, whatever its setting
+        model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=getattr(torch, dtype))
+    return model.eval()
+
+
+class Transformers:
+    """The contestant; see the module."""
+
+    def __init__(self, model: torch.nn.Module, name: str, prompts: np.ndarray, new: int):
+        self.name, self._model, self._new = name, model, new
+        self._prompts = torch.from_numpy(prompts).long()
+        self._cache, self._first = self._prefill()
+
+    @torch.inference_mode()
+    def _prefill(self):
+        out = self._model(self._prompts, use_cache=True, logits_to_keep=1)
+        return out.past_key_values, out.logits[:, -1].argmax(-1)
+
+    @torch.inference_mode()
+    def decode(self) -> Timing:
+        """`new − 1` steps: the first token comes out of prefill."""
+        cache, tokens = self._cache, [self._first]
+        if (written := cache.get_seq_length() - self._prompts.shape[1]) > 0:
+            cache.crop(-written)
+        begin = time.perf_counter()
+        for _ in range(self._new - 1):
+            out = self._model(tokens[-1][:, None], past_key_values=cache, use_cache=True)
+            tokens.append(out.logits[:, -1].argmax(-1))
+        seconds = time.perf_counter() - begin
+        return Timing(seconds, self._new - 1, torch.stack(tokens, 1).numpy().astype(np.int32))
+
+    def close(self) -> None:
+        """Frees the cache; the contestant cannot run any more."""
+        del self._cache
+
+    @torch.inference_mode()
+    def prefill(self) -> float:
+        """Seconds to read all prompts, with logits of the last position alone."""
+        begin = time.perf_counter()
+        self._prefill()
+        return time.perf_counter() - begin

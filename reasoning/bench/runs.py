@@ -1,0 +1,60 @@
+"""The subcommands of scripts/bench.py: measure, print a table, return what a program may read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reasoning.bench import decode, machine, mixed, stages, tables
+from reasoning.bench.document import environment
+from reasoning.bench.models import Measured
+from reasoning.bench.peers import Make, open_peers
+
+NAMES = ("decode", "prefill", "mixed", "stages", "all")
+PREFILL = ((8, 128), (1, 512))  # rows × prompt length
+
+
+def run(name: str, measured: Measured, settings: Mapping[str, Any], say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Runs one subcommand of `NAMES`, or all of them one after the other, and prints its tables.
+
+    Args:
+      settings: peers (labels), threads, batch (list), prompt, new, requests, slots, median, longest, rounds.
+    """
+    model, document = measured.model, {"environment": environment(), "settings": dict(settings)}
+    document["machine"] = machine.measure().to_json()
+    say(f"{model.name} on {' '.join(f'{key} {value}' for key, value in document['machine'].items())}")
+    names = NAMES[:-1] if name == "all" else (name,)
+    peers: Mapping[str, Make] = {}
+    if {"decode", "prefill"} & set(names):
+        peers = open_peers(settings["peers"], measured.gguf, settings["threads"], say)
+    for each in names:
+        document[each], text = _ONE[each](model, peers, settings)
+        say(f"\n{each}\n\n{text}")
+    return document
+
+
+def _decode(model, peers, s):
+    entries = decode.decode(model, peers, s["batch"], s["prompt"], s["new"], s["rounds"])
+    return entries, tables.decode_table(entries)
+
+
+def _prefill(model, peers, s):
+    entries = decode.prefill(model, peers, s["prefill"], s["rounds"])
+    return entries, tables.prefill_table(entries)
+
+
+def _mixed(model, peers, s):
+    entry = mixed.mixed(model, s["requests"], s["slots"], s["prompt"] // 2, s["median"], s["longest"], s["rounds"])
+    return entry, tables.mixed_table(entry)
+
+
+def _stages(model, peers, s):
+    entries = stages.stages(model, s["slots"], s["prompt"] // 2, s["new"] // 2, s["rounds"])
+    return entries, tables.stages_table(entries)
+
+
+_ONE: dict[str, Callable[..., tuple[Any, str]]] = {
+    "decode": _decode,
+    "prefill": _prefill,
+    "mixed": _mixed,
+    "stages": _stages,
+}
+__all__: Sequence[str] = ("NAMES", "PREFILL", "run")

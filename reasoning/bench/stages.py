@@ -1,0 +1,67 @@
+"""`bench.py stages`: what each transform and controller of the standard chain adds to a greedy decode step, in all rows.
+
+Knobs are data, so one compiled program serves all rows of the table but the last, which has another chain.
+"""
+
+import statistics
+from typing import Any
+
+from reasoning.bench import workload
+from reasoning.bench.loop import Loop
+from reasoning.bench.ours import GREEDY, ClockedEngine
+from reasoning.bench.pairing import interleave, ratio
+from reasoning.decode import controllers, transforms
+from reasoning.decode.base import Chain
+from reasoning.models.model import Model
+
+NEVER = "☃☃☃"  # a string that no model writes here: a controller must watch for it and never act
+BARE = Chain((transforms.temperature(),), (controllers.stop_ids(),))
+
+
+def settings(engine: ClockedEngine) -> dict[str, dict[str, Any]]:
+    """Label → knobs: each stage switched on alone. Sampling stages come with temperature 1, the others with greedy."""
+    pattern, half = engine.pattern(NEVER), engine.allowed_set(range(0, engine.model.config.vocab_size, 2))
+    sampled = {"temperature": 1.0}
+    return {
+        "greedy": {},
+        "logit_bias": {"bias_ids": [5], "bias_values": [1.0]},
+        "forbidden_ids": {"forbidden_ids": [5]},
+        "allowed_set": {"allowed_set": half},
+        "min_new_tokens": {"min_new_tokens": 1, "stop_ids": [5]},
+        "repetition_penalty": {"repetition_penalty": 1.1},
+        "frequency_penalty": {"frequency_penalty": 0.1},
+        "presence_penalty": {"presence_penalty": 0.1},
+        "temperature 1": sampled,
+        "temperature 0.7": {"temperature": 0.7},
+        "top_k 50": sampled | {"top_k": 50},
+        "top_p 0.95": sampled | {"top_p": 0.95},
+        "min_p 0.05": sampled | {"min_p": 0.05},
+        "typical_p 0.95": sampled | {"typical_p": 0.95},
+        "stop_ids": {"stop_ids": [engine.model.config.vocab_size - 1]},
+        "stop_patterns": {"stop_patterns": [pattern]},
+        "pause_patterns": {"pause_patterns": [pattern]},
+        "phases": {"thinking_end": pattern},
+    }
+
+
+def stages(model: Model, batch: int, prompt: int, new: int, rounds: int) -> list[dict]:
+    """One entry a setting: ms a step (median) and its overhead over greedy in per cent (median, low, high) by round.
+
+    The last entry is greedy with a chain of temperature and stop ids alone: what the neutral stages of the standard chain cost.
+    """
+    prompts = workload.prompts(batch, prompt, model.tokenizer, model.config.vocab_size)
+    engine = ClockedEngine(model, max_slots=batch)
+    wanted = settings(engine)
+    loop, bare = Loop(engine, prompts, new), Loop(engine, prompts, new, BARE)
+    runs = {name: (lambda knobs=knobs: loop.seconds(GREEDY | knobs) / new) for name, knobs in wanted.items()}
+    runs["greedy, no other stage in the chain"] = lambda: bare.seconds(GREEDY) / new
+    seconds = interleave(runs, rounds)
+    return [
+        {
+            "setting": name,
+            "batch": batch,
+            "ms_per_step": 1e3 * statistics.median(values),
+            "overhead_percent": [100 * (value - 1) for value in ratio(values, seconds["greedy"])],
+        }
+        for name, values in seconds.items()
+    ]

@@ -1,0 +1,197 @@
+"""Benchmarks: the arithmetic behind the tables, and that what is compared is the same work."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles.models import hash_model
+from doubles.tokenizer import ByteTokenizer
+
+from reasoning.bench import decode, mixed, peers, roofline, runs, stages, tables, workload
+from reasoning.bench.machine import Machine
+from reasoning.bench.models import Measured
+from reasoning.bench.ours import Ours
+from reasoning.bench.pairing import interleave, ratio
+from reasoning.bench.random_models import random_model
+from reasoning.errors import InputError
+from reasoning.models import flops
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = {
+    **{"peers": [], "threads": 1, "batch": [2], "prompt": 8, "new": 8, "rounds": 1},
+    **{"requests": 7, "slots": 2, "median": 4, "longest": 24, "prefill": [(2, 8)]},
+}
+
+
+def test_rounds_alternate_and_warm_up_is_not_counted():
+    order = []
+
+    def runner(name):
+        def run():
+            order.append(name)
+            return float(len(order))
+
+        return run
+
+    values = interleave({"a": runner("a"), "b": runner("b")}, rounds=2)
+    assert order == ["a", "b"] * 3
+    assert values == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
+    with pytest.raises(InputError, match="at least one round"):
+        interleave({}, rounds=0)
+
+
+def test_a_drift_of_the_machine_does_not_move_the_ratio():
+    """Twice as slow in the second half: the ratio of the medians would be 2 · 4 / 3."""
+    assert ratio([2.0, 2.0, 4.0, 4.0, 4.0], [1.0, 1.0, 2.0, 2.0, 2.0]) == (2.0, 2.0, 2.0)
+    assert ratio([1.0, 3.0, 2.0], [1.0, 1.0, 4.0]) == (1.0, 0.5, 3.0)
+    with pytest.raises(ValueError, match="shorter"):
+        ratio([1.0], [1.0, 2.0])
+
+
+def test_the_roofline_is_the_larger_of_its_two_bounds():
+    model = random_model("tiny")
+    read, work = roofline.step_bytes(model, 4, 32), 4 * flops.decode_flops(model.config, 32)
+    slow_memory = Machine("", bandwidth=1.0, peak={"float32": 1e30, "bfloat16": 1.0})
+    slow_sums = Machine("", bandwidth=1e30, peak={"float32": 2.0, "bfloat16": 1.0})
+    assert roofline.least_seconds(model, slow_memory, 4, 32) == read
+    assert roofline.least_seconds(model, slow_sums, 4, 32) == work / 2
+
+
+def test_weights_are_read_once_whatever_the_batch():
+    model = random_model("tiny")
+    weights = roofline.weight_bytes(model)
+    entries = flops.layer_matrix_entries(model.config) * 2 + 512 * 32
+    assert 2 * entries < weights < 2.2 * entries  # bfloat16, and norms and biases in float32
+    cache = model.network.cache_bytes(1, 10)
+    assert roofline.step_bytes(model, 3, 10) - roofline.step_bytes(model, 2, 10) == cache
+
+
+@pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()])
+def test_every_contestant_gets_the_same_prompts(tokenizer):
+    first, again = (workload.prompts(5, 33, tokenizer, 257) for _ in range(2))
+    assert first.shape == (5, 33) and first.dtype == np.int32 and first.min() >= 0 and first.max() < 257
+    np.testing.assert_array_equal(first, again)
+    assert len({row.tobytes() for row in first}) == 5
+
+
+def test_lengths_are_lognormal_and_clipped():
+    lengths = workload.lognormal_lengths(4000, 50, 0.8, 4, 200, seed=3)
+    assert lengths == workload.lognormal_lengths(4000, 50, 0.8, 4, 200, seed=3)
+    assert min(lengths) >= 4 and max(lengths) == 200
+    assert abs(np.median(lengths) - 50) < 3
+    inside = np.log([n for n in lengths if n < 200])
+    assert 0.6 < inside.std() < 0.8
+    with pytest.raises(InputError, match="median"):
+        workload.lognormal_lengths(4, 50, 0.8, 4, 20)
+
+
+def test_steps_of_both_schedules():
+    assert mixed.static_steps([4, 1, 1, 3], 2) == 4 + 3
+    assert mixed.continuous_steps([4, 1, 1, 3], 2) == 5
+    assert mixed.continuous_steps([7], 3) == mixed.static_steps([7], 3) == 7
+
+
+def test_mixed_compares_the_same_tokens():
+    found = mixed.mixed(hash_model(), count=7, slots=2, prompt=8, median=4, longest=24, rounds=1)
+    lengths = workload.lognormal_lengths(7, 4, mixed.SIGMA, 4, 24)
+    assert found["tokens"] == sum(lengths)
+    assert found["speedup"][1] <= found["speedup"][0] <= found["speedup"][2]
+
+
+def test_mixed_refuses_to_compare_different_tokens():
+    same, other = {"0": np.array([1, 2])}, {"0": np.array([1, 3])}
+    mixed.check_same(same, dict(same))
+    for wrong in (other, {}, {**same, "1": np.array([1])}):
+        with pytest.raises(InputError, match="other tokens"):
+            mixed.check_same(same, wrong)
+
+
+class Slow:
+    """A peer that takes a second a step and writes what it is told."""
+
+    def __init__(self, prompts, new):
+        self.name, self._rows, self._new, self.closed = "slow", len(prompts), new, False
+
+    def decode(self):
+        return decode.Timing(float(self._new - 1), self._new - 1, np.zeros((self._rows, self._new), np.int32))
+
+    def prefill(self):
+        return 100.0
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_peer_of_one_second_a_step_is_shown_as_such():
+    made = []
+
+    def make(prompts, new):
+        made.append(Slow(prompts, new))
+        return made[-1]
+
+    ours, alone, peer = decode.decode(random_model("tiny"), {"slow": make}, [2], 8, 8, 1)
+    assert ours["ours_over_it"] == [1.0, 1.0, 1.0] and ours["agreement"] == 1.0
+    assert peer["ms_per_step"] == 1000 and peer["tokens_per_second"] == 2
+    assert peer["ours_over_it"][0] == pytest.approx(1000 / ours["ms_per_step"])
+    assert peer["agreement"] < 0.5 and alone["agreement"] is None
+    assert made[0].closed
+    entries = decode.prefill(random_model("tiny"), {"slow": make}, [(2, 8)], 1)
+    assert entries[1]["tokens_per_second"] == pytest.approx(16 / 100)
+    assert entries[1]["ours_over_it"][0] == pytest.approx(entries[0]["tokens_per_second"] * 100 / 16)
+
+
+def test_ours_writes_every_token_past_a_stop_id():
+    tokens = Ours(random_model("tiny"), workload.prompts(3, 8, None, 512), 8).decode().tokens
+    assert tokens.shape == (3, 8)
+
+
+def test_every_stage_of_the_standard_chain_is_measured():
+    engine = stages.ClockedEngine(hash_model(), max_slots=1)
+    switched = {name for knobs in stages.settings(engine).values() for name in knobs}
+    chain = stages.STANDARD
+    for stage in chain.transforms:
+        assert set(stage.knobs) & switched, f"no setting switches on {sorted(stage.knobs)}"
+    for stage in chain.controllers:
+        assert set(stage.knobs) & switched, f"no setting switches on {sorted(stage.knobs)}"
+
+
+def test_a_missing_peer_is_said_in_one_line(monkeypatch, tmp_path):
+    said = []
+    assert peers.open_peers(["llama.cpp"], None, 2, said.append) == {}
+    monkeypatch.setitem(peers.PEERS, "llama.cpp", "no_such_library")
+    assert peers.open_peers(["llama.cpp"], tmp_path / "x.gguf", 2, said.append) == {}
+    assert "reads GGUF" in said[0] and "pip install -e '.[bench]'" in said[1]
+    assert all("\n" not in line for line in said)
+    with pytest.raises(InputError, match="unknown peer 'vllm'"):
+        peers.open_peers(["vllm"], None, 2, said.append)
+
+
+def test_tables_line_up_and_keep_every_row():
+    text = tables.markdown(("a", "long name"), [("1", "x"), ("22", "y")])
+    assert text.splitlines() == ["| a  | long name |", "| -- | --------- |", "| 1  | x         |", "| 22 | y         |"]
+    assert tables.spread((1.0, 0.5, 2.25)) == "1.00 (0.50 … 2.25)"
+
+
+def test_all_subcommands_of_a_tiny_run_without_peers():
+    said = []
+    document = runs.run("all", Measured(hash_model(), None), SETTINGS | {"peers": ["transformers"]}, said.append)
+    assert {"decode", "prefill", "mixed", "stages", "machine", "environment"} <= document.keys()
+    json.dumps(document, allow_nan=False)
+    assert any("transformers: left out" in line for line in said)
+    assert sum("| " in line for line in said) == 4
+
+
+def bench(*arguments):
+    command = [sys.executable, "scripts/bench.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_script_explains_itself_and_refuses_in_one_line(tmp_path):
+    shown = bench("--help")
+    assert "transformers and llama.cpp" in shown.stdout and "--rounds" in shown.stdout
+    refused = bench("decide")
+    assert refused.returncode == 2
+    assert refused.stderr == "error: say what to do, one of decode, prefill, mixed, stages, all; --help lists the flags\n"
