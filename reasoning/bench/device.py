@@ -95,9 +95,9 @@ def decode(model: Model, batch: int, new: int, here: machine.Machine) -> None:
 
 def memory(model: Model, loop: Loop) -> str:
     """What the plan foresaw, what the compiled program says, and the device's own peak so far."""
-    plan, rows = read_plan(loop.engine.plan), loop.programs.rows
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
-    planned = weights + model.network.cache_bytes(rows + plan.prefill_rows, loop.programs.bucket)
+    cache = model.network.cache_bytes
+    planned = weights + cache(loop.programs.rows, loop.programs.bucket) + cache(loop.waiting.rows, loop.waiting.size)
     analysis = loop.programs.decode.memory_analysis()
     compiled = "unknown" if analysis is None else f"{(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes) / 1e9:.3f}"
     peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")

@@ -16,6 +16,7 @@ from reasoning.decode.base import Chain
 from reasoning.decode.engine import STANDARD
 from reasoning.decode.plan import bucket_of, read_plan
 from reasoning.decode.programs import blank_admission
+from reasoning.decode.waiting import Room
 
 
 class Loop:
@@ -28,10 +29,11 @@ class Loop:
 
     def __init__(self, engine: ClockedEngine, prompts: np.ndarray, new: int, chain: Chain = STANDARD):
         self.engine, self._prompts, self._chain, self._new = engine, prompts, chain, new
-        self._plan, self._params = read_plan(engine.plan), engine.model.params
-        self._bucket = bucket_of(self._plan, prompts.shape[1] + new, engine.model.config.context)
+        self._params = engine.model.params
+        self._bucket = bucket_of(read_plan(engine.plan), prompts.shape[1] + new, engine.model.config.context)
         self.programs = engine.programs(self._bucket, chain)
-        width = self._plan.prefill_rows
+        self.waiting, self._admit = engine.entrance(chain, self.programs, prompts.shape[1])
+        width = self.waiting.rows
         self._rooms = [self._prefill(prompts[row : row + width]) for row in range(0, len(prompts), width)]
 
     def fill(self, knobs: Mapping[str, Any]):
@@ -40,13 +42,13 @@ class Loop:
         slots, length, row = self.programs.empty(tables), self._prompts.shape[1], 0
         for room in self._rooms:
             admission = blank_admission(self._chain, self.programs.rows, self._bucket)
-            for index in range(min(self._plan.prefill_rows, len(self._prompts) - row)):
+            for index in range(min(self.waiting.rows, len(self._prompts) - row)):
                 admission.source[row], admission.prompt_length[row] = index, length
                 admission.tokens[row, :length], admission.sample[row] = self._prompts[row], row
                 for name, value in knobs.items():
                     admission.knobs[name][row] = specs[name].fill(name, value)
                 row += 1
-            slots = self.programs.admit(slots, room, jax.device_put(admission), tables)
+            slots = self._admit(slots, room.cache, jax.device_put(admission), tables)
         return slots
 
     def ready(self, knobs: Mapping[str, Any]) -> tuple:
@@ -66,12 +68,7 @@ class Loop:
         """Of the `new` decode steps of all rows, the filling of the slots apart."""
         return self.run(self.ready(knobs))
 
-    def _prefill(self, prompts: np.ndarray):
-        width, chunk, length = self._plan.prefill_rows, min(self._plan.prefill_chunk, self._bucket), self._prompts.shape[1]
-        tokens = np.zeros((width, -(-max(length - 1, 1) // chunk) * chunk), np.int32)
-        tokens[: len(prompts), : length - 1] = prompts[:, :-1]
-        lengths, room = np.full(width, length, np.int32), self.programs.room()
-        for start in range(0, length - 1, chunk):
-            piece = jax.device_put((tokens[:, start : start + chunk], np.int32(start), lengths))
-            room = self.programs.prefill(self._params, room, *piece)
+    def _prefill(self, prompts: np.ndarray) -> Room:
+        room = Room(self.waiting, self._params)
+        room.fill(list(prompts))
         return room

@@ -25,13 +25,23 @@ class ClockedEngine(Engine):
       setup_seconds: spent on making room, prefill and admission so far.
     """
 
-    setup_seconds = 0.0
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.setup_seconds, self._clocked_rooms = 0.0, {}
 
     def programs(self, bucket, chain=STANDARD):
-        """As the engine's, with a clock around whatever runs before the first decode step."""
+        """As the engine's, with a clock around what runs before the first decode step."""
         made = super().programs(bucket, chain)
-        names = ("empty", "room", "prefill", "admit")
-        return dataclasses.replace(made, **{name: functools.partial(self._clocked, getattr(made, name)) for name in names})
+        return dataclasses.replace(made, empty=functools.partial(self._clocked, made.empty))
+
+    def entrance(self, chain, programs, prompt_length):
+        """As the engine's, with a clock around all of it."""
+        room, admit = super().entrance(chain, programs, prompt_length)
+        if room.size not in self._clocked_rooms:
+            names = ("empty", "prefill", "fork")
+            clocked = {name: functools.partial(self._clocked, getattr(room, name)) for name in names}
+            self._clocked_rooms[room.size] = dataclasses.replace(room, **clocked)
+        return self._clocked_rooms[room.size], functools.partial(self._clocked, admit)
 
     def tables(self):
         """The text tables as they are now, on the device."""
