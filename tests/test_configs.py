@@ -91,12 +91,13 @@ def test_sweep_sets_a_field_that_the_config_lacks(path):
 def test_default_is_hidden_from_the_command_line_and_the_record():
     config = resolve(
         f"--config={ROOT}/configs/majority.py", "--config.methods.majority.top_p=0.9", "--config.methods.majority.stop=('a',)",
-        "--config.task.max_terms=7", "--config.max_slots=4", "--config.dtype=float32", "--config.methods.majority.temperature=1",
+        "--config.task.max_terms=7", "--config.max_slots=4", "--config.mesh.data=2", "--config.dtype=float32",
+        "--config.methods.majority.temperature=1",
     )  # fmt: skip
     made = experiment.build_methods(config)["majority"]
     assert (made.knobs["top_p"], made.knobs["temperature"], made.stop, made.n) == (0.9, 1.0, ("a",), 8)
     assert (config["task"]["max_terms"], config["task"]["min_terms"]) == (7, 4)
-    assert (config["max_slots"], config["dtype"]) == (4, "float32")
+    assert (config["max_slots"], config["dtype"], config["mesh"]) == (4, "float32", {"data": 2, "tensor": 1})
 
 
 def test_argument_is_ignored_or_misread():

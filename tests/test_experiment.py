@@ -50,6 +50,8 @@ def test_resumed_run_plans_anew_or_forgets_where_it_came_from(tmp_path, monkeypa
     config = {**CONFIG, "dtype": "float32", "max_slots": 7}
     with pytest.raises(KeyboardInterrupt):
         experiment.evaluate(config, tmp_path, show=False)
+    with pytest.raises(InputError, match="mesh was null, now"):
+        experiment.evaluate(config | {"mesh": {"data": 2}}, tmp_path, show=False)
     experiment.evaluate(config, tmp_path, show=False)
     assert seen == [("fake in float32 on None", 7, None), ("fake in float32 on None", 7, {"max_slots": 7})]
     identity = json.loads((tmp_path / "config.json").read_text())
@@ -109,6 +111,8 @@ def test_methods_ignore_the_seed_of_the_config():
         ({"methods": {}}, "names no methods"),
         ({"modle": "x"}, "unknown key 'modle'; known: dtype"),
         ({"task": {"size": 3}}, "task needs the field 'family'"),
+        ({"mesh": {"data": 0}}, "mesh must be {data: devices, tensor: devices}, whole numbers ≥ 1"),
+        ({"mesh": {"model": 2}}, "mesh must be {data: devices"),
         ({"methods": {"a": {"n": 3}}}, "methods.a needs the field 'method'"),
         ({"methods": {"a": {"method": "direct", "top_k": 3}}}, "'direct' has no argument 'top_k'; choose from"),
         ({"methods": {"../a": {"method": "direct"}}}, "cannot name a method"),

@@ -15,7 +15,7 @@ from reasoning.models.config import ModelConfig
 from reasoning.models.transformer import abstract_params, init_params, network
 
 # Qwen2.5-0.5B's heads: 14 queries on 2 kv heads, so G = 7.
-QWEN = ModelConfig("qwen2", 96, 32, 2, 14, 2, 8, 48, 64, 1e4, 1e-5, True, qkv_bias=True, out_bias=True, qk_norm=True)
+QWEN = ModelConfig("qwen2", 96, 32, 1, 14, 2, 8, 48, 64, 1e4, 1e-5, True, qkv_bias=True, out_bias=True, qk_norm=True)
 
 
 def mesh(tensor):
@@ -37,7 +37,7 @@ def randomised(params):
     return jax.tree.map(lambda leaf: leaf + 0.3 * np.random.default_rng(leaf.size).standard_normal(leaf.shape), params)
 
 
-@pytest.mark.parametrize(("heads", "tensor", "groups"), [(14, 4, 4), (14, 6, 3), (14, 16, 1), (4, 4, 1), (2, 8, 1)])
+@pytest.mark.parametrize(("heads", "tensor", "groups"), [(14, 4, 4), (14, 6, 3), (2, 8, 1)])
 def test_repeated_heads_compute_the_same_logits(heads, tensor, groups):
     config = dataclasses.replace(QWEN, num_heads=heads)
     stored = placement.stored(config, mesh(tensor))
