@@ -50,7 +50,7 @@ def golden_and_seen(request):
 
 
 def test_float32_logits_do_not_drift_from_transformers(golden_and_seen):
-    """Measured: ≤ 2e-4 everywhere."""
+    """Measured for Gemma: ≤ 8e-5; a window of 511 or 513 instead of 512 moves the long prompt's last logits by 0.06 or 0.22."""
     golden, seen = golden_and_seen
     for entry, mine in zip(golden["prompts"], seen, strict=True):
         for kept, row in zip(entry["positions"], mine.kept, strict=True):
@@ -69,7 +69,8 @@ def test_64_greedy_tokens_are_those_of_transformers(golden_and_seen):
 def test_llama_cpp_reads_the_same_model_out_of_the_file(golden_and_seen):
     """The second witness multiplies with quantised activations, hence bounds and no equality.
 
-    Measured: correlation of the last position's logits ≥ 0.9994, equal argmax at 97 % (Q4_1) and 99 % (Q4_K_M) of positions.
+    Measured: correlation of the last position's logits ≥ 0.9994 (Gemma 0.9986), equal argmax at 97 % (SmolLM2), 99 % (Qwen)
+    and 99 % (Gemma) of positions.
     """
     golden, seen = golden_and_seen
     same = total = 0

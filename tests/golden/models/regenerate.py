@@ -31,7 +31,7 @@ PROMPTS = (
     "Question: 12 + 30 - 17 = ?\nAnswer: 12 + 30 = 42; 42 - 17 = 25. The result is 25.\nQuestion: 41 - 16 + 23 = ?\nAnswer:",
     "Once upon a time there was a lighthouse keeper who counted the ships that passed at night. ",
 )
-# 1,190 tokens, for models with a window of 512: twice the window and more, with something to count until the end.
+# 1,127 tokens of Gemma, for models with a window (512): more than two of them, with something to count until the end.
 LONG = "".join(f"Day {i}: the keeper counted {i * 7 % 31} ships and {i * 5 % 13} gulls.\n" for i in range(1, 61))
 TOP, STRIDE, GREEDY, KEPT = 32, 997, 64, 3  # largest logits kept; step of ids kept; greedy tokens; positions kept per prompt
 ALL = 256  # up to this length the argmax is kept at every position, beyond it from the first greedy token on
@@ -142,7 +142,7 @@ def all_logits(model, ids: list[int]) -> np.ndarray:
 
 
 def regenerate_real(name: str, path: pathlib.Path):
-    """Top and strided logits, 64 greedy tokens and the argmax at the last positions of prompt + greedy tokens, or all."""
+    """Top and strided logits, 64 greedy tokens, and the argmax at every position of prompt + greedy tokens or the last 65."""
     from llama_cpp import Llama
 
     model, tokenizer = from_gguf(path)
