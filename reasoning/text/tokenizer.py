@@ -80,6 +80,11 @@ class Tokenizer:
         files = directory.read(Path(path))
         return cls(files.backend, special_tokens=files.special_tokens, eos_ids=files.eos_ids, chat_template=files.chat_template)
 
+    def save(self, path: Path, context: int) -> None:
+        """Writes tokenizer.json and the files around it into the directory `path`; `context` is the longest sequence, tokens."""
+        files = directory.Files(self.backend, self.special_tokens, list(self.stop_ids), self.chat_template)
+        directory.write(path, files, context)
+
     def encode(self, text: str, *, bos: bool = True) -> list[int]:
         """Ids of `text`; special tokens written in it become their ids.
 
