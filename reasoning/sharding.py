@@ -6,8 +6,9 @@ leaf cannot silently end up replicated.
 Axis legend: `D` model, `K` kv heads, `G` queries per kv head, `H` head dim, `F` mlp, `V` vocabulary.
 """
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
@@ -60,10 +61,22 @@ def check_coverage(paths: Iterable[str], rules: Rules = RULES) -> dict[str, str]
     return decided
 
 
-def placer(mesh: Mesh, rules: Rules = RULES) -> Callable[[str, np.ndarray], jax.Array]:
+@dataclasses.dataclass(frozen=True)
+class Placer:
     """`place` for `reasoning.load`: puts each parameter on the mesh as soon as it is read, each device its own part."""
 
-    def place(path: str, array: np.ndarray) -> jax.Array:
-        return jax.device_put(array, NamedSharding(mesh, partition(path, array.shape, mesh, rules)))
+    mesh: Mesh
+    rules: Rules = RULES
 
-    return place
+    def __call__(self, path: str, array: np.ndarray) -> jax.Array:
+        """The parameter at `path` on the mesh."""
+        return jax.device_put(array, self.sharding(path, array.shape))
+
+    def sharding(self, path: str, shape: Sequence[int]) -> NamedSharding:
+        """Where the parameter at `path` belongs, for readers that can fetch each device's part alone."""
+        return NamedSharding(self.mesh, partition(path, shape, self.mesh, self.rules))
+
+
+def placer(mesh: Mesh, rules: Rules = RULES) -> Placer:
+    """`place` for `reasoning.load` on this mesh."""
+    return Placer(mesh, rules)

@@ -16,7 +16,7 @@ from reasoning.text import chat, directory, gguf_vocab, spelling
 from reasoning.text.stream import Detokenizer
 
 # Control tokens that end a text whether or not the model's files say so; ends of turns are read off its chat template.
-_END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>"})
+END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>"})
 
 
 class Tokenizer:
@@ -132,7 +132,7 @@ class Tokenizer:
 
     def _stop_ids(self, eos_ids: Iterable[int]) -> tuple[int, ...]:
         control = [self._added[i] for i in self.special_ids]
-        ends = [token for token in control if token in _END_OF_TEXT]
+        ends = [token for token in control if token in END_OF_TEXT]
         ends.append(self.special_tokens.get("eos_token"))
         if self.chat_template is not None:
             ends.append(chat.end_of_turn(self.chat_template, self.special_tokens, control))

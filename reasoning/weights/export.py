@@ -47,7 +47,7 @@ def save(model: Model, path: str | os.PathLike, to: str = "hf", *, progress: Pro
         raise InputError(f"unknown format {to!r} to save to; choose one of {', '.join(FORMATS)}")
     target = Path(path).expanduser()
     check_free(target)
-    check_tree(model.params, model.config)
+    check_tree(shapes(model.params), shapes(abstract_params(model.config)))
     with staged(target) as draft:
         importlib.import_module(_FORMATS[to]).write(model, draft, progress or (lambda count: None), **options)
     return target
@@ -119,15 +119,20 @@ def tensors(model: Model, kind: str, norm_offset: float) -> list[Tensor]:
     return sorted(found, key=lambda tensor: (_layer(tensor.place.leaf), tensor.place.leaf))
 
 
-def check_tree(params: Any, config: ModelConfig) -> None:
-    """Raises InputError unless `params` has exactly the parameters of `config`, each with its shape."""
-    have, wanted = flat(params), flat(abstract_params(config))
+def check_tree(have: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]], origin: str = "") -> None:
+    """Raises InputError unless the parameters `have` are those that the configuration wants, each with its shape."""
     for path in sorted(have.keys() | wanted.keys()):
-        if path not in have or path not in wanted or tuple(have[path].shape) != tuple(wanted[path].shape):
-            sides = [str(list(side[path].shape)) if path in side else "nothing" for side in (wanted, have)]
+        if have.get(path) != wanted.get(path):
+            sides = [str(list(side[path])) if path in side else "nothing" for side in (wanted, have)]
             raise InputError(
-                f"parameter {path}: the configuration has {sides[0]} and the model {sides[1]}; save only what its config describes"
+                f"{origin}parameter {path}: the configuration has {sides[0]}, the model {sides[1]}; "
+                "keep parameters and configuration together"
             )
+
+
+def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """{path: shape} of a tree of arrays."""
+    return {path: tuple(leaf.shape) for path, leaf in flat(tree).items()}
 
 
 def flat(tree: Any) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
 from reasoning.models.network import Params
 from reasoning.models.transformer import abstract_params
-from reasoning.weights import catalogue, gguf_config, hf_config, names
+from reasoning.weights import catalogue, gguf_config, hf_config, names, orbax
 from reasoning.weights.gguf import GgufFile
 from reasoning.weights.hub import snapshot
+from reasoning.weights.orbax import OrbaxFiles
 from reasoning.weights.safetensors import SafetensorsFiles
 
 _DTYPES = ("float32", "bfloat16", "float16")
+_STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 Place = Callable[[str, np.ndarray], jax.Array]
 
 
@@ -31,24 +33,29 @@ def load(name: str | os.PathLike, dtype: Any = None, *, place: Place | None = No
 
     Args:
       name: a model of the catalogue ("smollm2-135m-instruct"), "hf:org/name@revision", a directory with config.json and
-        safetensors, or a GGUF file.
-      dtype: of kernels and embeddings: "float32", "bfloat16" or "float16"; None is bfloat16. Norms and biases are always
-        float32.
+        safetensors or one that `save` wrote, or a GGUF file.
+      dtype: of kernels and embeddings: "float32", "bfloat16" or "float16"; None is bfloat16, "stored" what most of the
+        file has (bfloat16 if that is quantised). Norms and biases are always float32.
       place: (path such as "layers/0/mlp/down/kernel", array) → device array; None puts everything on the default device.
         The array is not used again, so `place` may keep it.
 
     Raises InputError: unknown name, failed download, broken file, unknown architecture or tensor.
     """
-    dtype = np.dtype(jax.numpy.bfloat16) if dtype is None else _dtype(dtype)
+    stored = dtype == "stored"
+    dtype = _dtype("bfloat16" if dtype is None or stored else dtype)
     path, source = _find(name)
     tensors, config = open_weights(path)
+    if stored:
+        dtype = _dtype(_STORED.get(tensors.quantisation, "bfloat16"))
     tokenizer = _tokenizer(tensors)  # before the weights, for a vocabulary that cannot be read should cost no wait
     params = read_params(tensors, config, dtype, place)
     return Model(config, params, tokenizer, str(name), f"{source} ({tensors.quantisation})")
 
 
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
-    """The parameter tree of `config` out of an open file (`GgufFile` or `SafetensorsFiles`), checked tensor by tensor."""
+    """The parameter tree of `config` out of what `open_weights` opened, checked tensor by tensor."""
+    if isinstance(tensors, OrbaxFiles):
+        return tensors.restore(abstract_params(config, dtype), place)
     kind = "gguf" if isinstance(tensors, GgufFile) else "hf"
     if config.num_layers > len(tensors.shapes):  # before a table of a corrupt number of layers fills the memory
         raise InputError(f"{tensors.path}: {config.num_layers:,} layers but {len(tensors.shapes)} tensors; fetch it again")
@@ -116,8 +123,10 @@ def _find(name: str | os.PathLike) -> tuple[Path, str]:
     return path, str(path)
 
 
-def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles, ModelConfig]:
+def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles | OrbaxFiles, ModelConfig]:
     """Opens a directory or a GGUF file and reads its configuration; no tensor is read yet. Raises InputError."""
+    if orbax.is_checkpoint(path):
+        return OrbaxFiles(path), orbax.read_config(path)
     if path.is_dir():
         config = hf_config.read_config(path)
         return SafetensorsFiles(path), config
@@ -127,7 +136,7 @@ def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles, ModelConfig]:
     return tensors, gguf_config.read_config(tensors)
 
 
-def _tokenizer(tensors: GgufFile | SafetensorsFiles):
+def _tokenizer(tensors: GgufFile | SafetensorsFiles | OrbaxFiles):
     from reasoning.text.tokenizer import Tokenizer  # converters that only move weights need no tokenizer library
 
     if isinstance(tensors, GgufFile):
