@@ -14,6 +14,7 @@ from typing import Any
 import gguf
 import numpy as np
 
+from reasoning.errors import InputError
 from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
 from reasoning.text import gguf_vocab_export
@@ -96,7 +97,12 @@ def _check(values: dict[str, Any], shapes: dict, table: dict[str, np.ndarray], c
     if config.family == "gemma3":
         scale = config.head_dim**-0.5 if config.query_scale is None else config.query_scale
         expected = dataclasses.replace(config, norm_offset=0.0, query_scale=scale)
-    export.require_same(gguf_config.read_config(draft), expected, "GGUF form")
+    try:
+        read = gguf_config.read_config(draft)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{draft.path}: ").split("; ")[0]
+        raise InputError(f"this {config.family} model has no GGUF form ({reason}); save it to hf or orbax") from error
+    export.require_same(read, expected, "GGUF form")
 
 
 def _dtype(tensor: export.Tensor) -> np.dtype:
