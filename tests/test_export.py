@@ -139,6 +139,7 @@ def test_half_a_model_left_behind_or_something_overwritten(llama, tmp_path, monk
         ("qwen2_tied", {"qkv_bias": False}, "qkv_bias = False"),
         ("qwen2_tied", {"query_scale": 0.1}, "query_scale"),
         ("gemma3_local_global", {"embed_scale": None}, "embed_scale"),
+        ("gemma3_local_global", {"query_scale": 0.3}, "query_scale = 0.3"),
         ("llama_mha_untied", {"family": "mamba"}, "family 'mamba'"),
     ],
 )

@@ -18,6 +18,7 @@ from reasoning.models.model import Model
 from reasoning.text import gguf_vocab
 from reasoning.text.gguf_vocab_export import describe
 from reasoning.text.tokenizer import Tokenizer
+from reasoning.weights import catalogue
 from reasoning.weights.gguf import GgufFile
 from reasoning.weights.load import open_weights, read_params
 
@@ -138,8 +139,6 @@ def test_vocabulary_changes_on_the_way_through_a_gguf(tmp_path):
 def test_real_vocabulary_changes_on_the_way_through_a_gguf(name, request):
     """Every key that we write is what the published file says (tokens, types, merges, ids, template)."""
     model = request.getfixturevalue(name)
-    from reasoning.weights import catalogue
-
     published = GgufFile(catalogue.fetch(model.name).path).metadata
     written = describe(model.tokenizer, model.config.vocab_size)
     assert written.pop("tokenizer.ggml.add_eos_token") is False

@@ -114,13 +114,11 @@ def _qwen3(config: ModelConfig) -> dict[str, Any]:
 
 
 def _gemma3(config: ModelConfig) -> dict[str, Any]:
-    scale = _file_config(config).query_scale
-    scalar = round(scale**-2)  # a whole number in every published model
     window = {} if config.window is None else {"sliding_window": config.window}
     local = config.rope_theta if config.rope_local_theta is None else config.rope_local_theta
     return {
         "attention_bias": config.qkv_bias,
-        "query_pre_attn_scalar": scalar if scalar > 0 and scalar**-0.5 == scale else scale**-2,
+        "query_pre_attn_scalar": max(round(_file_config(config).query_scale ** -2), 1),  # transformers takes no fraction
         "layer_types": _layer_types(config),
         "rope_parameters": {
             "full_attention": _rope(config.rope_theta, config.rope_scaling),

@@ -71,7 +71,8 @@ class OrbaxFiles:
 
         self.path = Path(path)
         try:
-            stored = export.flat(ocp.metadata(self.path.resolve() / _PARAMS).metadata)
+            if not (stored := export.flat(ocp.metadata(self.path.resolve() / _PARAMS).metadata)):
+                raise ValueError("it lists no parameter")
             self.shapes = {name: tuple(entry.shape) for name, entry in stored.items()}
             sizes: dict[str, int] = {}
             for entry in stored.values():
@@ -79,7 +80,7 @@ class OrbaxFiles:
                 sizes[name] = sizes.get(name, 0) + math.prod(entry.shape)
         except Exception as error:  # Orbax and its storage raise errors of many kinds
             raise self._broken(error) from error
-        largest = max(sizes, key=sizes.get, default="empty")
+        largest = max(sizes, key=sizes.get)
         self.quantisation = _TYPES.get(largest, largest)
 
     def restore(self, abstract: Params, place: Any = None) -> Params:
