@@ -24,8 +24,9 @@ def describe(tokenizer: Tokenizer, vocab_size: int) -> dict[str, Any]:
     backend = tokenizer.backend
     state = json.loads(backend.to_str())
     model = state["model"]
-    if model["type"] != "BPE" or (state["decoder"] or {}).get("type") != "ByteLevel" or model.get("byte_fallback"):
-        raise _error(f"its model is {model['type']} and not byte-level BPE")
+    decoder = (state["decoder"] or {}).get("type")
+    if model["type"] != "BPE" or decoder != "ByteLevel":
+        raise _error(f"it is not byte-level BPE (model {model['type']}, decoder {decoder})")
     if tokenizer.size > vocab_size:
         raise _error(f"it has {tokenizer.size:,} tokens and the embedding {vocab_size:,} rows")
     added = backend.get_added_tokens_decoder()
