@@ -1,4 +1,4 @@
-"""Inference-time reasoning in JAX: `load` a model, make an `Engine`, send it `Request`s, or run a `method`.
+"""Inference-time reasoning in JAX: `load` a model, `save` it, make an `Engine`, send it `Request`s, or run a `method`.
 
 Importing this package imports nothing else; each name is looked up when it is first used.
 """
@@ -7,6 +7,7 @@ import importlib
 
 _HOMES = {
     "load": "reasoning.weights.load",
+    "save": "reasoning.weights.export",
     "Engine": "reasoning.decode.engine",
     "Request": "reasoning.decode.requests",
     "method": "reasoning.methods.base",

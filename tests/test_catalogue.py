@@ -202,7 +202,7 @@ def test_hub_model_downloads_everything_or_misses_a_file(index, tmp_path, monkey
     with fake_sources.hub("org/name", {**files, "consolidated.00.pth": b"not for us", "tokenizer.json": b"{}"}) as (endpoint, _):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
         path, source = hub.snapshot("org/name")
-        with pytest.raises(InputError, match="hf:org/other cannot be fetched"):
+        with pytest.raises(InputError, match="hf:org/other@main is no model of"):
             hub.snapshot("org/other")
     assert source == "hf:org/name@main" and sorted(p.name for p in path.iterdir()) == sorted([*files, "tokenizer.json"])
     assert open_weights(path)[1].family == "llama"

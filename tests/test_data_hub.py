@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from doubles import fake_sources
+from doubles import fake_data_hub
 
 from reasoning.data.hub import Source, read_rows
 from reasoning.data.tasks import load_task
@@ -32,7 +32,7 @@ configs:
 CASES = f"""
 import json, os, sys, time
 from reasoning.data.hub import Source, read_rows
-LAYOUTS, COMMIT = ({{"question": "Q", "answer": "A"}},), {fake_sources.COMMIT!r}
+LAYOUTS, COMMIT = ({{"question": "Q", "answer": "A"}},), {fake_data_hub.COMMIT!r}
 def ask(repo, revision, split, *configs, **options):
     start = time.monotonic()
     try:
@@ -60,12 +60,12 @@ def told(tmp_path_factory):
     (home / "org" / "name").mkdir(parents=True)
     files = {"README.md": CARD.encode(), "first/a.jsonl": LINES.encode(), "second/a.jsonl": b'{"Q": "three?", "A": "3"}\n'}
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
-    with fake_sources.hub("org/name", files, "datasets", gated="org/closed") as (endpoint, asked):
+    with fake_data_hub.hub("org/name", files, gated="org/closed") as (endpoint, asked):
         environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", CASES], env=environment, cwd=home, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not done.stderr  # neither bars nor log lines
-    assert any(f"/resolve/{fake_sources.COMMIT}/first/a.jsonl" in path for _, path in asked), done.stdout
+    assert any(f"/resolve/{fake_data_hub.COMMIT}/first/a.jsonl" in path for _, path in asked), done.stdout
     return json.loads(done.stdout)
 
 

@@ -55,7 +55,7 @@ class Model:
             if self.mesh == mesh:
                 return self
             raise InputError("the model is on another mesh already; load it anew with reasoning.load(name, mesh=mesh)")
-        place = placement.placer(self.config, mesh)
+        place = placement.Placer(self.config, mesh)
 
         def move(path, leaf):
             return place(jax.tree_util.keystr(path, simple=True, separator="/"), np.asarray(leaf))

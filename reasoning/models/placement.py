@@ -14,7 +14,7 @@ Axis legend: `D` model, `K` kv heads, `G` queries per kv head, `H` head dim; `M`
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -58,15 +58,23 @@ def _deal(leaf: np.ndarray, axis: int, config: ModelConfig, copies: int) -> np.n
     return np.pad(leaf, widths).reshape(*leaf.shape[:axis], K * copies, share, *leaf.shape[axis + 2 :])
 
 
-def placer(config: ModelConfig, mesh: Mesh, rules: Rules = RULES) -> Callable[[str, np.ndarray], jax.Array]:
-    """place(path, leaf of `config`) → leaf of `stored(config, mesh)`, each device its own part. Raises InputError.
+class Placer:
+    """place(path, leaf of `config`) → leaf of `stored(config, mesh)`, each device its own part.
 
-    One leaf at a time, so that weights stream onto the mesh.
+    One leaf at a time, so that weights stream onto the mesh. Raises InputError if "tensor" cannot split the kv heads.
+
+    Attributes:
+      copies: how often every kv head is stored.
     """
-    copies = stored(config, mesh).num_kv_heads // config.num_kv_heads
 
-    def place(path: str, leaf: np.ndarray) -> jax.Array:
-        leaf = leaf if copies == 1 else replicate(path, leaf, config, copies)
-        return jax.device_put(leaf, NamedSharding(mesh, partition(path, leaf.shape, mesh, rules)))
+    def __init__(self, config: ModelConfig, mesh: Mesh, rules: Rules = RULES):
+        self._config, self._mesh, self._rules = config, mesh, rules
+        self.copies = stored(config, mesh).num_kv_heads // config.num_kv_heads
 
-    return place
+    def __call__(self, path: str, leaf: np.ndarray) -> jax.Array:
+        leaf = leaf if self.copies == 1 else replicate(path, leaf, self._config, self.copies)
+        return jax.device_put(leaf, self.sharding(path, leaf.shape))
+
+    def sharding(self, path: str, shape: Sequence[int]) -> NamedSharding:
+        """Where a leaf of `stored` lies."""
+        return NamedSharding(self._mesh, partition(path, shape, self._mesh, self._rules))

@@ -1,4 +1,4 @@
-"""The tokeniser files of a model directory as transformers writes them.
+"""The tokeniser files of a model directory as transformers reads and writes them.
 
 `tokenizer.json` is the pipeline; `tokenizer_config.json` and, in older directories, `special_tokens_map.json` name the
 special tokens; the chat template is in `chat_template.jinja`, `chat_template.json` or `tokenizer_config.json`;
@@ -43,6 +43,24 @@ def read(path: Path) -> Files:
         _eos_ids(_json(path / "generation_config.json"), _json(path / "config.json")),
         _chat_template(path, config),
     )
+
+
+def write(path: Path, files: Files, context: int) -> None:
+    """Writes the files that `read` reads, for transformers too; `context` is the longest sequence, tokens."""
+    files.backend.save(str(path / "tokenizer.json"))
+    # The generic class takes the pipeline as it is, whatever class the model type suggests.
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": context, "clean_up_tokenization_spaces": False}
+    _write_json(path / "tokenizer_config.json", {**config, **files.special_tokens})
+    _write_json(path / "special_tokens_map.json", files.special_tokens)
+    ids = {name: files.backend.token_to_id(files.special_tokens.get(f"{name}_token", "")) for name in ("bos", "pad")}
+    known = {f"{name}_token_id": i for name, i in ids.items() if i is not None}
+    _write_json(path / "generation_config.json", {**known, "eos_token_id": files.eos_ids})
+    if files.chat_template is not None:
+        (path / "chat_template.jinja").write_text(files.chat_template, encoding="utf-8", newline="")
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from reasoning.text.gguf_entries import CONTROL, UNKNOWN, USER_DEFINED, Entry
 # Names that chat templates use ↔ `tokenizer.ggml.<key>_token_id`.
 SPECIAL_KEYS = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _TAIL_SLASH = r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -41,15 +41,15 @@ class PreTokenizer(NamedTuple):
     add_bos: bool = False
 
 
-_GPT2_FAMILY = PreTokenizer((_GPT2,))
-_DIGIT_FAMILY = PreTokenizer((r"\p{N}", _GPT2))  # each digit alone, then as GPT-2
+_GPT2_FAMILY = PreTokenizer((GPT2,))
+_DIGIT_FAMILY = PreTokenizer((r"\p{N}", GPT2))  # each digit alone, then as GPT-2
 _LLAMA3_FAMILY = PreTokenizer(
     (rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_TAIL}",), ignore_merges=True, add_bos=True
 )
 _QWEN2_FAMILY = PreTokenizer((rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{_TAIL}",), nfc=True)
 
 PRE_TOKENIZERS: dict[str, PreTokenizer] = {
-    "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")),
+    "default": PreTokenizer((r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]")),
     **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo"), _GPT2_FAMILY),
     **dict.fromkeys(("smollm", "starcoder", "refact", "codeshell"), _DIGIT_FAMILY),
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3"), _LLAMA3_FAMILY),

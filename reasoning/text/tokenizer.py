@@ -17,7 +17,7 @@ from reasoning.text.stream import Detokenizer
 
 # Control tokens that end a text whether or not the model's files say so; other ends of turns are read off its chat
 # template, but a Gemma without one knows its end of turn as well.
-_END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"})
+END_OF_TEXT = frozenset({"<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"})
 
 
 class Tokenizer:
@@ -84,6 +84,11 @@ class Tokenizer:
         files = directory.read(Path(path))
         return cls(files.backend, special_tokens=files.special_tokens, eos_ids=files.eos_ids, chat_template=files.chat_template)
 
+    def save(self, path: Path, context: int) -> None:
+        """Writes tokenizer.json and the files around it into the directory `path`; `context` is the longest sequence, tokens."""
+        files = directory.Files(self.backend, self.special_tokens, list(self.stop_ids), self.chat_template)
+        directory.write(path, files, context)
+
     def encode(self, text: str, *, bos: bool = True) -> list[int]:
         """Ids of `text`; special tokens written in it become their ids.
 
@@ -130,7 +135,7 @@ class Tokenizer:
 
     def _stop_ids(self, eos_ids: Iterable[int]) -> tuple[int, ...]:
         control = [self._added[i] for i in self.special_ids]
-        ends = [token for token in control if token in _END_OF_TEXT]
+        ends = [token for token in control if token in END_OF_TEXT]
         ends.append(self.special_tokens.get("eos_token"))
         if self.chat_template is not None:
             ends.append(chat.end_of_turn(self.chat_template, self.special_tokens, control))

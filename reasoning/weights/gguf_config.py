@@ -156,10 +156,14 @@ def _llama3(m: _Metadata, divisors: np.ndarray) -> RopeScaling:
     the other constants must be the tensor.
     """
     scaling = RopeScaling("llama3", float(divisors.max()), 8192, 1.0, 4.0)
-    size = 2 * divisors.size
-    turns = scaling.original_context * m("rope.freq_base", 10_000.0) ** (-np.arange(0, size, 2) / size) / (2 * math.pi)
-    smooth = np.clip((turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor), 0, 1)
-    expected = 1 / ((1 - smooth) / scaling.factor + smooth)
+    expected = rope_divisors(scaling, 2 * divisors.size, m("rope.freq_base", 10_000.0))
     if not np.allclose(divisors, expected, rtol=1e-4):
         raise m.error(f"tensor {ROPE_FREQS!r} is not the frequency table of Llama 3 with factor {scaling.factor}")
     return scaling
+
+
+def rope_divisors(scaling: RopeScaling, head_dim: int, theta: float) -> np.ndarray:
+    """float32[H/2]: what Llama 3's scaling divides each rotary frequency by (the tensor `rope_freqs.weight`)."""
+    turns = scaling.original_context * theta ** (-np.arange(0, head_dim, 2) / head_dim) / (2 * math.pi)
+    smooth = np.clip((turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor), 0, 1)
+    return (1 / ((1 - smooth) / scaling.factor + smooth)).astype(np.float32)

@@ -51,7 +51,7 @@ _SHARED = frozenset(
 )
 _CAUSAL, _SEQUENCE, _TOKEN = _HEADS = ("ForCausalLM", "ForSequenceClassification", "ForTokenClassification")
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
-_ROPE_KEYS = {
+ROPE_KEYS = {
     "default": set(),
     "linear": {"factor"},
     "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
@@ -248,8 +248,8 @@ def _rope(a: _Attributes, theta: float) -> dict[str, Any]:
     rope.pop("type", None)  # old files repeat rope_type under its old name
     if rope.pop("partial_rotary_factor", 1.0) != 1.0:
         raise a.error("rotary embeddings on a part of the head are not supported (partial_rotary_factor)")
-    if kind not in _ROPE_KEYS or set(rope) - _ROPE_KEYS[kind]:
-        raise a.error(f"rope type {kind!r} with {sorted(rope)} is unknown, expected one of {', '.join(_ROPE_KEYS)}")
+    if kind not in ROPE_KEYS or set(rope) - ROPE_KEYS[kind]:
+        raise a.error(f"rope type {kind!r} with {sorted(rope)} is unknown, expected one of {', '.join(ROPE_KEYS)}")
     if kind == "default":
         return {"rope_theta": theta}
     if "factor" not in rope:

@@ -28,7 +28,9 @@ def snapshot(name: str) -> tuple[Path, str]:
     """Directory of the model "org/name@revision" (default revision "main") and where it came from.
 
     Only configuration, tokenizer and safetensors files are fetched, into the cache of huggingface_hub, and found there
-    again without a network. Raises InputError.
+    again without a network. A connection that breaks is resumed where it broke; after an error or a kill the same call
+    fetches the files that are missing, each from its start. Private and gated models need a token in HF_TOKEN.
+    Raises InputError.
     """
     import huggingface_hub  # imported where it is needed, for it takes a second
 
@@ -48,8 +50,7 @@ def snapshot(name: str) -> tuple[Path, str]:
     except Exception as error:  # the errors of its transport have no base class that all versions share
         if trouble:
             raise InputError(f"hf:{name}: {trouble}, and no copy is cached; connect, or load a directory") from error
-        advice = "make room or set HF_HOME to another disk" if disk_full(error) else "check name, revision and access rights"
-        raise InputError(f"hf:{name} cannot be fetched ({_brief(error)}); {advice}") from error
+        raise _refusal(repo, revision, error) from error
     return Path(path), f"hf:{repo}@{revision}"
 
 
@@ -80,6 +81,28 @@ def require_hub() -> None:
 def disk_full(error: BaseException) -> bool:
     """Whether an error means that nothing more can be written."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _refusal(repo: str, revision: str, error: Exception) -> InputError:
+    """What the user can do about a failed download."""
+    from huggingface_hub import errors
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    token = "the one in HF_TOKEN has none" if os.environ.get("HF_TOKEN") else "none is set"
+    page = f"{_endpoint()}/{repo}"
+    if isinstance(error, errors.GatedRepoError):  # also a RepositoryNotFoundError
+        what = f"is gated and needs a token with access ({token}); request access at {page} and set HF_TOKEN"
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        what = f"is no model of {_endpoint()}, or a private one; check the name, or set HF_TOKEN to a token that may read it"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        what = f"has no revision {revision!r}; name a branch, tag or commit that {page}/commits lists"
+    elif status == 401:
+        what = f"is refused ({_brief(error)}); the token in HF_TOKEN is not valid, make a new one"
+    elif disk_full(error):
+        what = "does not fit on the disk; make room or set HF_HOME to another one"
+    else:
+        what = f"cannot be fetched ({_brief(error)}); try again: what is complete is kept"
+    return InputError(f"hf:{repo}@{revision} {what}")
 
 
 def _endpoint() -> str:

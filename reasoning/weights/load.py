@@ -18,15 +18,17 @@ from reasoning.errors import InputError
 from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
 from reasoning.models.network import Params
-from reasoning.models.placement import placer
+from reasoning.models.placement import Placer
 from reasoning.models.transformer import abstract_params
-from reasoning.weights import catalogue, gguf_config, hf_config, names
+from reasoning.weights import catalogue, gguf_config, hf_config, names, orbax
 from reasoning.weights.gguf import GgufFile
 from reasoning.weights.hub import snapshot
+from reasoning.weights.orbax import OrbaxFiles
 from reasoning.weights.safetensors import SafetensorsFiles
 from reasoning.weights.text_part import TextTensors, text_tensors
 
 _DTYPES = ("float32", "bfloat16", "float16")
+_STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 Place = Callable[[str, np.ndarray], jax.Array]
 
 
@@ -35,30 +37,35 @@ def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None
 
     Args:
       name: a model of the catalogue ("smollm2-135m-instruct"), "hf:org/name@revision", a directory with config.json and
-        safetensors, or a GGUF file.
-      dtype: of kernels and embeddings: "float32", "bfloat16" or "float16"; None is bfloat16. Norms and biases are always
-        float32.
+        safetensors or one that `save` wrote, or a GGUF file.
+      dtype: of kernels and embeddings: "float32", "bfloat16" or "float16"; None is bfloat16, "stored" what most of the
+        file has (bfloat16 if that is quantised). Norms and biases are always float32.
       mesh: what `reasoning.sharding.make_mesh` returned: the weights stream onto it, tensor by tensor, each device its own
         part, and an engine of this model runs there. None is the default device.
 
     Raises InputError: unknown name, failed download, broken file, unknown architecture or tensor, a mesh that does not fit.
     """
-    dtype = np.dtype(jax.numpy.bfloat16) if dtype is None else _dtype(dtype)
+    stored = dtype == "stored"
+    dtype = _dtype("bfloat16" if dtype is None or stored else dtype)
     path, source = _find(name)
     tensors, config = open_weights(path)
-    place = None if mesh is None else placer(config, mesh)
+    if stored:
+        dtype = _dtype(_STORED.get(tensors.quantisation, "bfloat16"))
+    place = None if mesh is None else Placer(config, mesh)
     tokenizer = _tokenizer(tensors)  # before the weights, for a vocabulary that cannot be read should cost no wait
     params = read_params(tensors, config, dtype, place)
     return Model(config, params, tokenizer, str(name), f"{source} ({tensors.quantisation})")
 
 
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
-    """The parameter tree of `config` out of open files (`open_weights`), checked tensor by tensor.
+    """The parameter tree of `config` out of what `open_weights` opened, checked tensor by tensor.
 
     Args:
       place: (path such as "layers/0/mlp/down/kernel", array) → device array; None puts everything on the default device.
         The array is not used again, so `place` may keep it.
     """
+    if isinstance(tensors, OrbaxFiles):
+        return tensors.restore(abstract_params(config, dtype), place)
     kind = "gguf" if isinstance(tensors, GgufFile) else "hf"
     if config.num_layers > len(tensors.shapes):  # before a table of a corrupt number of layers fills the memory
         raise InputError(f"{tensors.path}: {config.num_layers:,} layers but {len(tensors.shapes)} tensors; fetch it again")
@@ -126,8 +133,10 @@ def _find(name: str | os.PathLike) -> tuple[Path, str]:
     return path, str(path)
 
 
-def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles | TextTensors, ModelConfig]:
+def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles | TextTensors | OrbaxFiles, ModelConfig]:
     """Opens a directory or a GGUF file and reads its configuration; no tensor is read yet. Raises InputError."""
+    if orbax.is_checkpoint(path):
+        return OrbaxFiles(path), orbax.read_config(path)
     if path.is_dir():
         config = hf_config.read_config(path)
         tensors = text_tensors(SafetensorsFiles(path))
@@ -140,7 +149,7 @@ def open_weights(path: Path) -> tuple[GgufFile | SafetensorsFiles | TextTensors,
     return tensors, gguf_config.read_config(tensors)
 
 
-def _tokenizer(tensors: GgufFile | SafetensorsFiles | TextTensors):
+def _tokenizer(tensors: GgufFile | SafetensorsFiles | TextTensors | OrbaxFiles):
     from reasoning.text.tokenizer import Tokenizer  # converters that only move weights need no tokenizer library
 
     if isinstance(tensors, GgufFile):

@@ -167,7 +167,7 @@ def check(
 
 
 def rearrange(array: np.ndarray, file_axes: str, leaf_axes: str, sizes: Mapping[str, int]) -> np.ndarray:
-    """A view or copy of `array` with its axes split, ordered and merged from `file_axes` to `leaf_axes`."""
+    """A view or copy of `array` with its axes split, ordered and merged from `file_axes` to `leaf_axes`, or back."""
     letters, target = file_axes.replace(" ", ""), leaf_axes.replace(" ", "")
     split = array.reshape([sizes[letter] for letter in letters])
     return split.transpose([letters.index(letter) for letter in target]).reshape(_shape(leaf_axes, sizes))
@@ -177,6 +177,11 @@ def slot_view(leaf: np.ndarray, slot: str) -> np.ndarray:
     """The part of a fused leaf that `slot` names: [D, K, G+2, H] or [K, G+2, H] for q, k, v; [D, 2, F] for gate, up."""
     index = {"": ..., "q": np.s_[..., :-2, :], "k": np.s_[..., -2, :], "v": np.s_[..., -1, :]}
     return leaf[{**index, "gate": np.s_[..., 0, :], "up": np.s_[..., 1, :]}[slot]]
+
+
+def extract(leaf: np.ndarray, place: Placement, sizes: Mapping[str, int]) -> np.ndarray:
+    """The tensor of a file out of our leaf, as a view where its axes allow: undoes `rearrange` into `slot_view`."""
+    return rearrange(slot_view(leaf, place.slot), place.leaf_axes, place.file_axes, sizes)
 
 
 def _shape(axes: str, sizes: Mapping[str, int]) -> tuple[int, ...]:

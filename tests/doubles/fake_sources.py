@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import http.server
 import json
+import re
 import threading
-import urllib.parse
 import zipfile
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -25,16 +25,26 @@ def make_wheel(directory, name, version, files):
     return path
 
 
+class Asked(tuple):
+    """(method, path) of a request, with its `headers` (names in lower case)."""
+
+    headers = None
+
+
 @contextlib.contextmanager
-def hub(repo, files, kind="models", gated=None):
-    """Serves `files` (name → bytes) as revision "main", `COMMIT`, of `repo`; yields (endpoint, list of (method, path) asked for).
+def hub(repo, files, revisions=None, token=None, once=None):
+    """Serves a repository as huggingface.co lays it out; yields (endpoint, list of `Asked`).
 
-    kind: "models" or "datasets". gated: another repository, refused as to a visitor who has not accepted its terms.
+    Args:
+      files: name → bytes of revision "main", whose commit is COMMIT.
+      revisions: further revisions, name → files; `commit_of` is their commit.
+      token: the repository is gated, and only who sends this token gets its files.
+      once: name of a file → what happens at the first request for its content only: "cut" sends half of it and closes the
+        connection, a number is the status of the answer.
     """
-    asked, home = [], f"/{repo}" if kind == "models" else f"/{kind}/{repo}"
-
-    def entry(name):
-        return {"type": "file", "path": name, "size": len(files[name]), "oid": "0"}
+    asked, pending = [], dict(once or {})
+    contents = {"main": files, **(revisions or {})}
+    contents |= {commit_of(name): listed for name, listed in contents.items()}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -43,37 +53,56 @@ def hub(repo, files, kind="models", gated=None):
         def do_GET(self):
             self.answer(body=True)
 
-        def do_POST(self):  # paths-info: which of these are there
-            wanted = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()).get("paths", [])
-            listed = [entry(name) for name in wanted if name in files]
-            self.answer(body=True, content=json.dumps(listed).encode())
+        def answer(self, body):
+            request = Asked((self.command, self.path))
+            request.headers = {name.lower(): value for name, value in self.headers.items()}
+            asked.append(request)
+            path = self.path.split("?")[0]
+            if path == "/":
+                return self.reply(200, b"hub", body)
+            found = re.fullmatch(r"/(?:api/models/)?([^/]+/[^/]+)(?:/(revision|tree|resolve)/([^/]+)(?:/(.*))?)?", path)
+            if not found or found[1] != repo:
+                return self.reply(404, b"", body, {"X-Error-Code": "RepoNotFound"})
+            revision = found[3] or "main"
+            if revision not in contents:
+                return self.reply(404, b"", body, {"X-Error-Code": "RevisionNotFound"})
+            if found[2] == "resolve":
+                return self.file(contents[revision], commit_of(revision), found[4], body)
+            listed = contents[revision].items()
+            if found[2] == "tree":
+                return self.json([{"type": "file", "path": n, "size": len(data), "oid": _sha(data)} for n, data in listed], body)
+            siblings = [{"rfilename": n, "size": len(data)} for n, data in listed]
+            return self.json({"id": repo, "sha": commit_of(revision), "siblings": siblings}, body)
 
-        def answer(self, body, content=None):
-            asked.append((self.command, self.path))
-            path, headers = self.path.split("?")[0], {}
-            file = path.split("/", 3 + home.count("/"))[-1] if path.startswith(f"{home}/resolve/") else None
-            if path.startswith(f"/api/{kind}/{repo}") and content is None:
-                listed = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
-                content = json.dumps({"id": repo, "sha": COMMIT, "siblings": listed}).encode()
-                if "/tree/" in path:
-                    folder = "/".join(path.split("/tree/")[1].split("/")[1:])
-                    content = json.dumps([entry(name) for name in files if name.startswith(folder)]).encode()
-            elif path == "/":
-                content = b"hub"
-            elif file in files:
-                content = files[file]
-                headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
-            elif file:
-                headers = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}
-            if gated and f"/{gated}/" in path:
-                content, headers = None, {"X-Error-Code": "GatedRepo"}
-            self.send_response(401 if "GatedRepo" in headers.values() else 404 if content is None else 200)
-            for key, value in headers.items():
+        def file(self, listed, commit, name, body):
+            sent = self.headers.get("Authorization")
+            if token is not None and sent != f"Bearer {token}":
+                headers = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this model is restricted."}
+                return self.reply(403 if sent else 401, b"", body, headers)
+            if name not in listed:
+                return self.reply(404, b"", body, {"X-Error-Code": "EntryNotFound"})
+            content, headers = (
+                listed[name],
+                {"ETag": f'"{_sha(listed[name])}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"},
+            )
+            event = pending.pop(name, None) if body else None
+            if isinstance(event, int):
+                return self.reply(event, b"", body)
+            start = int((re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) or [0, 0])[1])
+            if start:
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            return self.reply(206 if start else 200, content[start:], body, headers, cut=event == "cut")
+
+        def json(self, value, body):
+            return self.reply(200, json.dumps(value).encode(), body)
+
+        def reply(self, status, content, body, headers=None, cut=False):
+            self.send_response(status)
+            for key, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
                 self.send_header(key, value)
-            self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
             if body:
-                self.wfile.write(content or b"")
+                self.wfile.write(content[: len(content) // 2] if cut else content)
 
         def log_message(self, *_):
             pass
@@ -86,3 +115,14 @@ def hub(repo, files, kind="models", gated=None):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def commit_of(revision):
+    """The commit of a revision of `hub`: a commit is its own."""
+    if re.fullmatch("[0-9a-f]{40}", revision):
+        return revision
+    return COMMIT if revision == "main" else _sha(revision.encode())[:40]
+
+
+def _sha(content):
+    return hashlib.sha256(content).hexdigest()

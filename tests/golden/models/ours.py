@@ -30,7 +30,12 @@ class Weights:
 
 def build(case: str, dtype="float32") -> Model:
     """The tiny model `case` through our configuration reader, name table and assembly."""
-    config = hf_config.from_dict(tiny.CASES[case])
+    return build_from(tiny.CASES[case], dtype)
+
+
+def build_from(values: dict, dtype="float32") -> Model:
+    """The same for any config.json."""
+    config = hf_config.from_dict(values)
     wanted = names.placements(config, "hf")
     abstract = transformer.abstract_params(config, dtype)
     return Model(config, assemble(Weights(wanted), wanted, abstract, names.axis_sizes(config)))
