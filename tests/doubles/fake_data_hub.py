@@ -12,7 +12,7 @@ from doubles.fake_sources import COMMIT
 
 @contextlib.contextmanager
 def hub(repo, files, gated=None):
-    """Serves `files` (name → bytes) as revision "main", `COMMIT`, of the data set `repo`; yields (endpoint, list of (method, path)).
+    """Serves `files` (name → bytes) as revision "main", `COMMIT`, of the data set `repo`; yields (endpoint, [(method, path)]).
 
     gated: another repository, refused as to a visitor who has not accepted its terms.
     """
