@@ -20,10 +20,8 @@ from reasoning.errors import InputError
 from reasoning.models import flops
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = {
-    **{"peers": [], "threads": 1, "batch": [2], "prompt": 8, "new": 8, "rounds": 1},
-    **{"requests": 7, "slots": 2, "median": 4, "longest": 24, "prefill": [(2, 8)]},
-}
+SETTINGS = {"peers": [], "threads": 1, "batch": [2], "prompt": 8, "new": 8, "rounds": 1, "prefill": [(2, 8)]}
+SETTINGS |= {"requests": 7, "slots": 2, "median": 4, "longest": 24}
 
 
 def test_rounds_alternate_and_warm_up_is_not_counted():

@@ -21,6 +21,9 @@ from reasoning.bench.loop import Loop
 from reasoning.bench.ours import GREEDY, ClockedEngine
 from reasoning.bench.random_models import random_config, random_model
 from reasoning.bench.roofline import step_bytes
+from reasoning.decode.admission import make_empty
+from reasoning.decode.engine import STANDARD
+from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import read_plan
 from reasoning.models.model import Model
 
@@ -52,11 +55,10 @@ def _loop(model: Model, batch: int, new: int) -> Loop:
 
 
 def kernels(size: str, batch: int = 8) -> None:
-    """Launches a step and a layer from the programs of two depths, command buffers, top-k. Compiles, and runs only prefill."""
+    """Launches a step and a layer from the programs of two depths, command buffers, top-k. Compiles and runs nothing."""
     counts = {}
     for layers in (2, 4):
-        loop = _loop(random_model(size, layers), batch, 1)
-        text, unroll = loop.programs.decode.as_text(), read_plan(loop.engine.plan).unroll
+        text, unroll = _decode_text(random_model(size, layers), batch)
         counts[layers] = {kind: count / unroll for kind, count in hlo.step_kernels(text).items()}
     step = {layers: sum(count.values()) for layers, count in counts.items()}
     layer = (step[4] - step[2]) / 2
@@ -68,6 +70,15 @@ def kernels(size: str, batch: int = 8) -> None:
     print(f"top-k became    {lowered or 'nothing of its own'}")
     captured = f"{hlo.command_buffers(text)} in the program, {dumped_command_buffers()} in dumped thunks"
     print(f"command buffers {captured} (0 of both: every kernel is launched alone)")
+
+
+def _decode_text(model: Model, batch: int) -> tuple[str, int]:
+    """(optimised HLO of the decode program, steps that a pass through its loop takes)."""
+    engine = ClockedEngine(model, max_slots=batch)
+    plan, tables, network = read_plan(engine.plan), engine.tables(), model.network
+    slots = jax.eval_shape(make_empty(network, STANDARD, batch, plan.smallest_bucket, 0), tables)
+    program = jax.jit(make_decode(network, STANDARD, 0, plan.unroll), donate_argnums=1)
+    return program.lower(model.params, slots, tables, np.int32(1)).compile().as_text(), plan.unroll
 
 
 def dumped_command_buffers() -> str:
