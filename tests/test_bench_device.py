@@ -5,7 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from reasoning.bench import device, hlo, trace
+from reasoning.bench import device, hlo, machine, trace
 from reasoning.bench.random_models import random_config
 from reasoning.bench.training import step_flops
 from reasoning.models import flops
@@ -82,6 +82,8 @@ def test_training_costs_three_forward_passes():
 
 def test_the_report_names_everything_that_a_gpu_has_to_show(capsys, monkeypatch):
     monkeypatch.setattr(device, "_CPU", {"size": "tiny", "batches": (2,), "training": (1, 16)})
+    monkeypatch.setattr(machine, "_ARRAY_BYTES", {"cpu": 1 << 20})
+    monkeypatch.setattr(machine, "_MATRIX", {"cpu": 64})
     device.main([])
     shown = capsys.readouterr().out
     for line in ("versions", "kernels", "top-k became", "command buffers", "batch 2", "memory", "trace", "training"):
