@@ -74,6 +74,13 @@ def test_a_trace_sees_the_kernels_of_the_call_and_not_of_its_preparation():
     assert list(seen.values()) == sorted(seen.values(), key=lambda pair: -pair[1])
 
 
+def test_kernels_are_summed_by_the_operation_that_they_came_from():
+    line = '  ROOT %{} = f32[2]{{0}} fusion(%x), metadata={{op_name="jit(decode)/while/body/{}"}}'
+    text = "\n".join([line.format("fusion.1", "bd,vd->bv/dot_general"), line.format("fusion.2", "bd,vd->bv/dot_general")])
+    kernels = {"fusion.1": (1, 2.0), "fusion_2": (3, 4.0), "copy": (1, 7.0)}
+    assert trace.by_operation(kernels, hlo.operations(text)) == {"copy": (1, 7.0), "bd,vd->bv/dot_general": (4, 6.0)}
+
+
 def test_training_costs_three_forward_passes():
     config = random_config("tiny")
     forward = sum(flops.decode_flops(config, length) for length in range(1, 17))

@@ -99,8 +99,9 @@ def decode(model: Model, batch: int, new: int, here: machine.Machine) -> None:
     print(f"  memory        {memory(model, loop)}")
     traced = trace.kernel_seconds(lambda: loop.ready(GREEDY), loop.run)
     launches, total = sum(count for count, _ in traced.values()), sum(seconds for _, seconds in traced.values())
-    print(f"  trace         {launches / new:.0f} kernels a step; the longest, in % of {total:.3f} s:")
-    for name, (count, seconds) in list(traced.items())[:8]:
+    print(f"  trace         {launches / new:.0f} kernels a step; by operation, in % of {1e3 * total / new:.2f} ms:")
+    grouped = trace.by_operation(traced, hlo.operations(loop.programs.decode.as_text()))
+    for name, (count, seconds) in list(grouped.items())[:10]:
         print(f"                {100 * seconds / total:5.1f}  {count / new:7.1f} a step  {name[:80]}")
 
 
