@@ -10,10 +10,10 @@ jax, flax, numpy and optax; fetches nothing.
 import importlib.util
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import jax
-import jaxlib
 import numpy as np
 
 from reasoning.bench import hlo, machine, trace
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     size, new = (argv[0] if argv else sizes["size"]), NEW // 4 if on_cpu else NEW
     here = machine.measure()
     print(f"device          {here.device}, {jax.device_count()} of them; {jax.devices()[0].client.platform_version.strip()}")
-    print(f"versions        jax {jax.__version__}, jaxlib {jaxlib.__version__}, python {sys.version.split()[0]}")
+    print(f"versions        jax {jax.__version__}, jaxlib {metadata.version('jaxlib')}, python {sys.version.split()[0]}")
     print(f"XLA_FLAGS       {os.environ.get('XLA_FLAGS', '(none)')}")
     print(f"measured        {', '.join(f'{key} {value}' for key, value in here.to_json().items() if key != 'device')}")
     kernels(size)
