@@ -5,34 +5,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from doubles.models import hash_model
 from doubles.tokenizer import ByteTokenizer
 
-from reasoning.bench import decode, mixed, peers, roofline, runs, stages, tables, workload
+from reasoning.bench import machine, mixed, peers, roofline, runs, stages, tables, workload
+from reasoning.bench.contest import Timing
 from reasoning.bench.machine import Machine
 from reasoning.bench.models import Measured
 from reasoning.bench.ours import Ours
 from reasoning.bench.pairing import interleave, ratio
-from reasoning.bench.random_models import random_model
+from reasoning.bench.random_models import random_config
+from reasoning.decode.engine import STANDARD
 from reasoning.errors import InputError
 from reasoning.models import flops
+from reasoning.models.model import Model
+from reasoning.models.transformer import abstract_params
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = {
-    "peers": [],
-    "threads": 1,
-    "batch": [2],
-    "prompt": 8,
-    "new": 8,
-    "rounds": 1,
-    "requests": 7,
-    "slots": 2,
-    "median": 4,
-    "longest": 24,
-    "prefill": [(2, 8)],
-}
+SETTINGS = {"peers": [], "threads": 1, "batch": [2], "prompt": 8, "new": 8, "rounds": 1, "prefill": [(2, 8)]}
+SETTINGS |= {"requests": 7, "slots": 2, "median": 4, "longest": 24}
 
 
 def test_rounds_alternate_and_warm_up_is_not_counted():
@@ -53,29 +47,32 @@ def test_rounds_alternate_and_warm_up_is_not_counted():
 
 
 def test_a_drift_of_the_machine_does_not_move_the_ratio():
-    """Twice as slow in the second half: the ratio of the medians would be 2 · 4 / 3."""
-    assert ratio([2.0, 2.0, 4.0, 4.0, 4.0], [1.0, 1.0, 2.0, 2.0, 2.0]) == (2.0, 2.0, 2.0)
-    assert ratio([1.0, 3.0, 2.0], [1.0, 1.0, 4.0]) == (1.0, 0.5, 3.0)
-    with pytest.raises(ValueError, match="shorter"):
+    """Twice as slow in two of three rounds, in one of which both are four times slower: the ratio of the medians would be 1.5."""
+    assert ratio([2.0, 8.0, 6.0], [1.0, 4.0, 6.0]) == (2.0, 1.0, 2.0)
+    with pytest.raises(ValueError, match="longer"):
         ratio([1.0], [1.0, 2.0])
 
 
-def test_the_roofline_is_the_larger_of_its_two_bounds():
-    model = random_model("tiny")
-    read, work = roofline.step_bytes(model, 4, 32), 4 * flops.decode_flops(model.config, 32)
+@pytest.fixture(scope="module")
+def tiny():
+    config = random_config("tiny")
+    return Model(config, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract_params(config, "bfloat16")))
+
+
+def test_the_roofline_is_the_larger_of_its_two_bounds(tiny):
+    read, work = roofline.step_bytes(tiny, 4, 32), 4 * flops.decode_flops(tiny.config, 32)
     slow_memory = Machine("", bandwidth=1.0, peak={"float32": 1e30, "bfloat16": 1.0})
     slow_sums = Machine("", bandwidth=1e30, peak={"float32": 2.0, "bfloat16": 1.0})
-    assert roofline.least_seconds(model, slow_memory, 4, 32) == read
-    assert roofline.least_seconds(model, slow_sums, 4, 32) == work / 2
+    assert roofline.least_seconds(tiny, slow_memory, 4, 32) == read
+    assert roofline.least_seconds(tiny, slow_sums, 4, 32) == work / 2
 
 
-def test_weights_are_read_once_whatever_the_batch():
-    model = random_model("tiny")
-    weights = roofline.weight_bytes(model)
-    entries = flops.layer_matrix_entries(model.config) * 2 + 512 * 32
+def test_weights_are_read_once_whatever_the_batch(tiny):
+    weights = roofline.weight_bytes(tiny)
+    entries = flops.layer_matrix_entries(tiny.config) * 2 + 512 * 32
     assert 2 * entries < weights < 2.2 * entries  # bfloat16, and norms and biases in float32
-    cache = model.network.cache_bytes(1, 10)
-    assert roofline.step_bytes(model, 3, 10) - roofline.step_bytes(model, 2, 10) == cache
+    cache = tiny.network.cache_bytes(1, 10)
+    assert roofline.step_bytes(tiny, 3, 10) - roofline.step_bytes(tiny, 2, 10) == cache
 
 
 @pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()])
@@ -103,13 +100,6 @@ def test_steps_of_both_schedules():
     assert mixed.continuous_steps([7], 3) == mixed.static_steps([7], 3) == 7
 
 
-def test_mixed_compares_the_same_tokens():
-    found = mixed.mixed(hash_model(), count=7, slots=2, prompt=8, median=4, longest=24, rounds=1)
-    lengths = workload.lognormal_lengths(7, 4, mixed.SIGMA, 4, 24)
-    assert found["tokens"] == sum(lengths)
-    assert found["speedup"][1] <= found["speedup"][0] <= found["speedup"][2]
-
-
 def test_mixed_refuses_to_compare_different_tokens():
     same, other = {"0": np.array([1, 2])}, {"0": np.array([1, 3])}
     mixed.check_same(same, dict(same))
@@ -119,51 +109,81 @@ def test_mixed_refuses_to_compare_different_tokens():
 
 
 class Slow:
-    """A peer that takes a second a step and writes what it is told."""
+    """A peer that takes a second a step, reads its prompts in 100 s, and writes zeros."""
+
+    closed = 0
 
     def __init__(self, prompts, new):
-        self.name, self._rows, self._new, self.closed = "slow", len(prompts), new, False
+        self.name, self._rows, self._new = "slow", len(prompts), new
 
     def decode(self):
-        return decode.Timing(float(self._new - 1), self._new - 1, np.zeros((self._rows, self._new), np.int32))
+        return Timing(float(self._new - 1), self._new - 1, np.zeros((self._rows, self._new), np.int32))
 
     def prefill(self):
         return 100.0
 
     def close(self):
-        self.closed = True
+        Slow.closed += 1
 
 
-def test_a_peer_of_one_second_a_step_is_shown_as_such():
-    made = []
+@pytest.fixture(scope="module")
+def document():
+    """Everything that `bench.py all` measures, of a tiny double and the peer above."""
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "open_peers", lambda *arguments: {"slow": Slow})
+        patch.setattr(machine, "_ARRAY_BYTES", {"cpu": 1 << 20})
+        patch.setattr(machine, "_MATRIX", {"cpu": 64})
+        found = runs.run("all", Measured(hash_model(), None), SETTINGS, said.append)
+    assert sum("| " in line for line in said) == 4, "a table for each subcommand"
+    return found
 
-    def make(prompts, new):
-        made.append(Slow(prompts, new))
-        return made[-1]
 
-    ours, alone, peer = decode.decode(random_model("tiny"), {"slow": make}, [2], 8, 8, 1)
+def test_the_document_is_json_and_names_what_it_depends_on(document):
+    assert json.loads(json.dumps(document, allow_nan=False)).keys() == document.keys()
+    assert document["environment"]["jax"] and document["machine"]["gbytes_per_second"] > 0
+    assert document["settings"]["rounds"] == 1
+
+
+def test_a_peer_of_one_second_a_step_is_shown_as_such(document):
+    ours, alone, peer = document["decode"]
     assert ours["ours_over_it"] == [1.0, 1.0, 1.0] and ours["agreement"] == 1.0
     assert peer["ms_per_step"] == 1000 and peer["tokens_per_second"] == 2
     assert peer["ours_over_it"][0] == pytest.approx(1000 / ours["ms_per_step"])
     assert peer["agreement"] < 0.5 and alone["agreement"] is None
-    assert made[0].closed
-    entries = decode.prefill(random_model("tiny"), {"slow": make}, [(2, 8)], 1)
-    assert entries[1]["tokens_per_second"] == pytest.approx(16 / 100)
-    assert entries[1]["ours_over_it"][0] == pytest.approx(entries[0]["tokens_per_second"] * 100 / 16)
+    ours, peer = document["prefill"]
+    assert peer["tokens_per_second"] == pytest.approx(16 / 100)
+    assert peer["ours_over_it"][0] == pytest.approx(ours["tokens_per_second"] * 100 / 16)
+    assert Slow.closed == 2
+
+
+def test_mixed_counts_every_token_of_the_same_requests(document):
+    lengths = workload.lognormal_lengths(7, 4, mixed.SIGMA, 4, 24)
+    found = document["mixed"]
+    assert found["tokens"] == sum(lengths)
+    assert found["bound"] == mixed.static_steps(lengths, 2) / mixed.continuous_steps(lengths, 2)
+    assert found["speedup"][1] <= found["speedup"][0] <= found["speedup"][2]
+
+
+def test_overheads_are_relative_to_greedy(document):
+    entries = {entry["setting"]: entry for entry in document["stages"]}
+    greedy, other = entries["greedy"], entries["top_p 0.95"]
+    assert greedy["overhead_percent"] == [0.0, 0.0, 0.0]
+    assert other["overhead_percent"][0] == pytest.approx(100 * (other["ms_per_step"] / greedy["ms_per_step"] - 1))
 
 
 def test_ours_writes_every_token_past_a_stop_id():
-    tokens = Ours(random_model("tiny"), workload.prompts(3, 8, None, 512), 8).decode().tokens
-    assert tokens.shape == (3, 8)
+    model, prompts = hash_model(), workload.prompts(2, 8, None, 257)
+    tokens = Ours(model, prompts, 8).decode().tokens
+    model.tokenizer.stop_ids = (int(tokens[0, 0]),)
+    np.testing.assert_array_equal(Ours(model, prompts, 8).decode().tokens, tokens)
+    assert tokens.shape == (2, 8)
 
 
 def test_every_stage_of_the_standard_chain_is_measured():
     engine = stages.ClockedEngine(hash_model(), max_slots=1)
     switched = {name for knobs in stages.settings(engine).values() for name in knobs}
-    chain = stages.STANDARD
-    for stage in chain.transforms:
-        assert set(stage.knobs) & switched, f"no setting switches on {sorted(stage.knobs)}"
-    for stage in chain.controllers:
+    for stage in (*STANDARD.transforms, *STANDARD.controllers):
         assert set(stage.knobs) & switched, f"no setting switches on {sorted(stage.knobs)}"
 
 
@@ -182,15 +202,6 @@ def test_tables_line_up_and_keep_every_row():
     text = tables.markdown(("a", "long name"), [("1", "x"), ("22", "y")])
     assert text.splitlines() == ["| a  | long name |", "| -- | --------- |", "| 1  | x         |", "| 22 | y         |"]
     assert tables.spread((1.0, 0.5, 2.25)) == "1.00 (0.50 … 2.25)"
-
-
-def test_all_subcommands_of_a_tiny_run_without_peers():
-    said = []
-    document = runs.run("all", Measured(hash_model(), None), SETTINGS | {"peers": ["transformers"]}, said.append)
-    assert {"decode", "prefill", "mixed", "stages", "machine", "environment"} <= document.keys()
-    json.dumps(document, allow_nan=False)
-    assert any("transformers: left out" in line for line in said)
-    assert sum("| " in line for line in said) == 4
 
 
 def bench(*arguments):

@@ -10,10 +10,10 @@ jax, flax, numpy and optax; fetches nothing.
 import importlib.util
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import jax
-import jaxlib
 import numpy as np
 
 from reasoning.bench import hlo, machine, trace
@@ -21,6 +21,9 @@ from reasoning.bench.loop import Loop
 from reasoning.bench.ours import GREEDY, ClockedEngine
 from reasoning.bench.random_models import random_config, random_model
 from reasoning.bench.roofline import step_bytes
+from reasoning.decode.admission import make_empty
+from reasoning.decode.engine import STANDARD
+from reasoning.decode.loop import make_decode
 from reasoning.decode.plan import read_plan
 from reasoning.models.model import Model
 
@@ -36,7 +39,7 @@ def main(argv: list[str]) -> None:
     size, new = (argv[0] if argv else sizes["size"]), NEW // 4 if on_cpu else NEW
     here = machine.measure()
     print(f"device          {here.device}, {jax.device_count()} of them; {jax.devices()[0].client.platform_version.strip()}")
-    print(f"versions        jax {jax.__version__}, jaxlib {jaxlib.__version__}, python {sys.version.split()[0]}")
+    print(f"versions        jax {jax.__version__}, jaxlib {metadata.version('jaxlib')}, python {sys.version.split()[0]}")
     print(f"XLA_FLAGS       {os.environ.get('XLA_FLAGS', '(none)')}")
     print(f"measured        {', '.join(f'{key} {value}' for key, value in here.to_json().items() if key != 'device')}")
     kernels(size)
@@ -52,11 +55,10 @@ def _loop(model: Model, batch: int, new: int) -> Loop:
 
 
 def kernels(size: str, batch: int = 8) -> None:
-    """Launches a step and a layer from the programs of two depths, command buffers, top-k. Compiles, and runs only prefill."""
+    """Launches a step and a layer from the programs of two depths, command buffers, top-k. Compiles and runs nothing."""
     counts = {}
     for layers in (2, 4):
-        loop = _loop(random_model(size, layers), batch, 1)
-        text, unroll = loop.programs.decode.as_text(), read_plan(loop.engine.plan).unroll
+        text, unroll = _decode_text(random_model(size, layers), batch)
         counts[layers] = {kind: count / unroll for kind, count in hlo.step_kernels(text).items()}
     step = {layers: sum(count.values()) for layers, count in counts.items()}
     layer = (step[4] - step[2]) / 2
@@ -68,6 +70,15 @@ def kernels(size: str, batch: int = 8) -> None:
     print(f"top-k became    {lowered or 'nothing of its own'}")
     captured = f"{hlo.command_buffers(text)} in the program, {dumped_command_buffers()} in dumped thunks"
     print(f"command buffers {captured} (0 of both: every kernel is launched alone)")
+
+
+def _decode_text(model: Model, batch: int) -> tuple[str, int]:
+    """(optimised HLO of the decode program, steps that a pass through its loop takes)."""
+    engine = ClockedEngine(model, max_slots=batch)
+    plan, tables, network = read_plan(engine.plan), engine.tables(), model.network
+    slots = jax.eval_shape(make_empty(network, STANDARD, batch, plan.smallest_bucket, 0), tables)
+    program = jax.jit(make_decode(network, STANDARD, 0, plan.unroll), donate_argnums=1)
+    return program.lower(model.params, slots, tables, np.int32(1)).compile().as_text(), plan.unroll
 
 
 def dumped_command_buffers() -> str:
@@ -88,8 +99,9 @@ def decode(model: Model, batch: int, new: int, here: machine.Machine) -> None:
     print(f"  memory        {memory(model, loop)}")
     traced = trace.kernel_seconds(lambda: loop.ready(GREEDY), loop.run)
     launches, total = sum(count for count, _ in traced.values()), sum(seconds for _, seconds in traced.values())
-    print(f"  trace         {launches / new:.0f} kernels a step; the longest, in % of {total:.3f} s:")
-    for name, (count, seconds) in list(traced.items())[:8]:
+    print(f"  trace         {launches / new:.0f} kernels a step; by operation, in % of {1e3 * total / new:.2f} ms:")
+    grouped = trace.by_operation(traced, hlo.operations(loop.programs.decode.as_text()))
+    for name, (count, seconds) in list(grouped.items())[:10]:
         print(f"                {100 * seconds / total:5.1f}  {count / new:7.1f} a step  {name[:80]}")
 
 

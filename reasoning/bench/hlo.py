@@ -75,6 +75,16 @@ def command_buffers(text: str) -> int:
     return sum(name.startswith("command_buffer") for name in computations(text))
 
 
+def operations(text: str) -> dict[str, str]:
+    """Name of an instruction, as profilers show it → the operation of the source that it came from ("bd,vd->bv/dot_general")."""
+    found = {}
+    for line in text.splitlines():
+        if named := re.match(r'\s+(?:ROOT )?%?([\w.\-]+) = .*op_name="([^"]*)"', line):
+            operation = "/".join(named[2].split("/")[-2:])
+            found[named[1]] = found[named[1].replace(".", "_").replace("-", "_")] = operation
+    return found
+
+
 def _named(line: str, attribute: str) -> str:
     found = re.search(rf"{attribute}=%?([\w.\-]+)", line)
     return found[1] if found else ""

@@ -2,7 +2,7 @@
 
 import collections
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,16 @@ def kernel_seconds(prepare: Callable[[], Any], call: Callable[[Any], Any]) -> di
         with jax.profiler.trace(folder):
             call(prepared)
         return _read(jax.profiler.ProfileData.from_file(str(next(Path(folder).rglob("*.xplane.pb")))))
+
+
+def by_operation(kernels: Mapping[str, tuple[int, float]], operations: Mapping[str, str]) -> dict[str, tuple[int, float]]:
+    """`kernels` summed over those of one operation (`reasoning.bench.hlo.operations`); a kernel without one keeps its name."""
+    counts, seconds = collections.Counter(), collections.Counter()
+    for name, (count, spent) in kernels.items():
+        operation = operations.get(name, name)
+        counts[operation] += count
+        seconds[operation] += spent
+    return {operation: (counts[operation], spent) for operation, spent in seconds.most_common()}
 
 
 def _read(data) -> dict[str, tuple[int, float]]:

@@ -57,7 +57,7 @@ def measure(config: ModelConfig, batch: int, length: int, peak: float, steps: in
         return optax.apply_updates(masters, updates), state, value
 
     run = jax.jit(step, donate_argnums=(0, 1))
-    state, losses, seconds = optimiser.init(masters), [], []
+    state, losses, seconds = jax.jit(optimiser.init)(masters), [], []
     for _ in range(steps + 1):
         begin = time.perf_counter()
         masters, state, value = jax.block_until_ready(run(masters, state, tokens))
