@@ -1,7 +1,8 @@
 """Decode speed against transformers and llama.cpp, prefill, continuous batching against static batches, cost of each stage.
 
     python scripts/bench.py decode                                   # batch 1, 8, 32, 64; needs the extra `bench`
-    python scripts/bench.py mixed --rounds 3                         # and prefill, stages, all
+    python scripts/bench.py mixed --rounds 3                         # and prefill, stages, long, all
+    python scripts/bench.py long --model random:tiny --median 2048   # answers of up to 32k tokens; on a GPU random:1.5b
     python scripts/bench.py decode --model random:0.5b --peers none --batch 8
 
 What the columns mean: docs/performance.md. Leave the machine alone meanwhile: rounds are interleaved, so that a drift meets
@@ -22,11 +23,11 @@ MODEL = flags.DEFINE_string("model", "smollm2-135m-instruct", "what reasoning.lo
 PEERS = flags.DEFINE_list("peers", list(DEFAULT), "programs to compare with; also transformers-f32; none")
 THREADS = flags.DEFINE_integer("threads", 2, "of each peer; ours takes all cores", lower_bound=1)
 BATCH = flags.DEFINE_multi_integer("batch", [1, 8, 32, 64], "decode: rows; may be repeated", lower_bound=1)
-PROMPT = flags.DEFINE_integer("prompt", 128, "prompt length, tokens; mixed and stages take half", lower_bound=2)
+PROMPT = flags.DEFINE_integer("prompt", 128, "prompt length, tokens; mixed, stages and long take half", lower_bound=2)
 NEW = flags.DEFINE_integer("new", 64, "decode: new tokens a row; stages takes half", lower_bound=2)
-REQUESTS = flags.DEFINE_integer("requests", 128, "mixed: requests", lower_bound=1)
-SLOTS = flags.DEFINE_integer("slots", 32, "mixed and stages: rows that run at once", lower_bound=1)
-MEDIAN = flags.DEFINE_integer("median", 48, "mixed: median length of an answer, tokens", lower_bound=1)
+REQUESTS = flags.DEFINE_integer("requests", 128, "mixed: requests; long takes half", lower_bound=1)
+SLOTS = flags.DEFINE_integer("slots", 32, "mixed, stages, long: rows that run at once", lower_bound=1)
+MEDIAN = flags.DEFINE_integer("median", 48, "mixed, long: median length of an answer, tokens", lower_bound=1)
 LONGEST = flags.DEFINE_integer("longest", 256, "mixed: longest answer, tokens", lower_bound=1)
 ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds that count, after one that compiles", lower_bound=1)
 OUT = flags.DEFINE_string("out", None, "file for everything that was measured, JSON")

@@ -134,8 +134,8 @@ def document():
         patch.setattr(runs, "open_peers", lambda *arguments: {"slow": Slow})
         patch.setattr(machine, "_ARRAY_BYTES", {"cpu": 1 << 20})
         patch.setattr(machine, "_MATRIX", {"cpu": 64})
-        found = runs.run("all", Measured(hash_model(), None), SETTINGS, said.append)
-    assert sum("| " in line for line in said) == 4, "a table for each subcommand"
+        found = runs.run("all", Measured(hash_model(context=128), None), SETTINGS, said.append)
+    assert sum("| " in line for line in said) == 5, "a table for each subcommand"
     return found
 
 
@@ -163,6 +163,13 @@ def test_mixed_counts_every_token_of_the_same_requests(document):
     assert found["tokens"] == sum(lengths)
     assert found["bound"] == mixed.static_steps(lengths, 2) / mixed.continuous_steps(lengths, 2)
     assert found["speedup"][1] <= found["speedup"][0] <= found["speedup"][2]
+
+
+def test_long_answers_fill_what_is_set_aside_for_them(document):
+    found = document["long"]
+    assert found["used"] == found["tokens"] + 4 * found["requests"], "prompts of half of 8 tokens"
+    assert found["longest"] == 128 - 4 and found["used"] <= found["allocated"]
+    assert [rows for bucket, rows in found["groups"] if bucket == 128] == [2], "three answers share two slots"
 
 
 def test_overheads_are_relative_to_greedy(document):

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reasoning.bench import decode, machine, mixed, stages, tables
+from reasoning.bench import decode, long, machine, mixed, stages, tables
 from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
 from reasoning.bench.peers import Make, open_peers
 
-NAMES = ("decode", "prefill", "mixed", "stages", "all")
+NAMES = ("decode", "prefill", "mixed", "stages", "long", "all")
 PREFILL = ((8, 128), (1, 512))  # rows × prompt length
 
 
@@ -51,10 +51,16 @@ def _stages(model, peers, s):
     return entries, tables.stages_table(entries)
 
 
+def _long(model, peers, s):
+    entry = long.long(model, max(s["requests"] // 2, long.TAIL + 1), s["slots"], s["prompt"] // 2, s["median"])
+    return entry, tables.long_table(entry)
+
+
 _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "decode": _decode,
     "prefill": _prefill,
     "mixed": _mixed,
     "stages": _stages,
+    "long": _long,
 }
 __all__: Sequence[str] = ("NAMES", "PREFILL", "run")

@@ -60,3 +60,12 @@ def stages_table(entries: Sequence[Mapping[str, Any]]) -> str:
     header = ("setting", "batch", "ms/step", "over greedy, %")
     rows = [(e["setting"], str(e["batch"]), f"{e['ms_per_step']:.2f}", spread(e["overhead_percent"], 1)) for e in entries]
     return markdown(header, rows)
+
+
+def long_table(entry: Mapping[str, Any]) -> str:
+    """Of `reasoning.bench.long.long`."""
+    header = ("requests", "longest", "tokens", "tokens/s", "rows of each bucket", "cache allocated / used")
+    groups = " ".join(f"{bucket}×{rows}" for bucket, rows in entry["groups"])
+    speed, ratio = entry["tokens"] / entry["seconds"], entry["allocated"] / entry["used"]
+    row = (str(entry["requests"]), str(entry["longest"]), str(entry["tokens"]), f"{speed:.0f}", groups, f"{ratio:.2f}")
+    return markdown(header, [row])
