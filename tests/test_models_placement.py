@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from doubles.apart import apart
+from doubles.mesh_run import random_params
 
 from reasoning.errors import InputError
 from reasoning.models import placement
 from reasoning.models.config import ModelConfig
-from reasoning.models.transformer import abstract_params, init_params, network
+from reasoning.models.transformer import abstract_params, network
 
 # Qwen2.5-0.5B's heads: 14 queries on 2 kv heads, so G = 7.
 QWEN = ModelConfig("qwen2", 96, 32, 1, 14, 2, 8, 48, 64, 1e4, 1e-5, True, qkv_bias=True, out_bias=True, qk_norm=True)
@@ -32,17 +33,12 @@ def repeated(params, config, tensor):
     return jax.tree_util.tree_map_with_path(one, params)
 
 
-def randomised(params):
-    """Biases and norms too: zeros and ones would hide where they went."""
-    return jax.tree.map(lambda leaf: leaf + 0.3 * np.random.default_rng(leaf.size).standard_normal(leaf.shape), params)
-
-
 @pytest.mark.parametrize(("heads", "tensor", "groups"), [(14, 4, 4), (14, 6, 3), (2, 8, 1)])
 def test_repeated_heads_compute_the_same_logits(heads, tensor, groups):
     config = dataclasses.replace(QWEN, num_heads=heads)
     stored = placement.stored(config, mesh(tensor))
     assert (stored.num_kv_heads, stored.groups) == (tensor, groups)
-    params = randomised(init_params(config, jax.random.key(0)))
+    params = random_params(config)
     copied = repeated(params, config, tensor)
     assert jax.tree.map(jnp.shape, copied) == jax.tree.map(lambda leaf: leaf.shape, abstract_params(stored))
     tokens = np.arange(12, dtype=np.int32)[None]
@@ -82,14 +78,12 @@ def test_a_tensor_axis_that_fits_no_heads_is_refused():
 LOAD = """
 import sys, jax, numpy as np, reasoning
 from pathlib import Path
-from doubles.mesh_run import SHAPE
+from doubles.mesh_run import SHAPE, random_params
 from doubles.tokenizer import ByteTokenizer
 from reasoning.models.model import Model
-from reasoning.models.transformer import init_params
-from reasoning.models.flops import decode_flops
 from reasoning.sharding import make_mesh
 mesh = make_mesh(1, 4)
-plain = Model(SHAPE, init_params(SHAPE, jax.random.key(0)), ByteTokenizer())
+plain = Model(SHAPE, random_params(SHAPE), ByteTokenizer())
 placed = plain.on(mesh)
 assert placed.mesh == mesh and placed.on(mesh) is placed and placed.config is plain.config and plain.mesh is None
 kernel = placed.params["layers"]["0"]["attention"]["qkv"]["kernel"]

@@ -24,8 +24,10 @@ from reasoning.decode.controllers import stop_ids, stop_patterns
 from reasoning.decode.engine import Engine
 from reasoning.decode.requests import Request
 from reasoning.decode.transforms import temperature, top_p
+from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
-from reasoning.models.transformer import init_params
+from reasoning.models.network import Params
+from reasoning.models.transformer import abstract_params
 from reasoning.sharding import device_bytes, make_mesh
 
 BUCKET = 64
@@ -35,9 +37,20 @@ SHAPE = dataclasses.replace(
     config(512), d_model=32, num_layers=2, num_heads=6, num_kv_heads=2, head_dim=8, d_ff=64, qkv_bias=True, tie_embeddings=False
 )
 REQUESTS = [
-    Request(id=f"p{i}", prompt="some words " * i, n=i, max_tokens=6 + 4 * i, knobs={"rewind_at": 4, "rewind_by": 2})
+    Request(id=f"p{i}", prompt="words " * i, n=i, max_tokens=6 + 4 * i, knobs={"rewind_at": 4, "rewind_by": 2})
     for i in range(1, 5)
 ]
+
+
+def random_params(config: ModelConfig, seed: int = 0) -> Params:
+    """Parameters without a program to make them; biases and norms too, for zeros and ones would hide where they went."""
+    rng = np.random.default_rng(seed)
+
+    def one(path, leaf):
+        noise = rng.standard_normal(leaf.shape, np.float32) * (0.2 if len(leaf.shape) > 1 else 0.3)
+        return jax.numpy.asarray(noise + (jax.tree_util.keystr(path, simple=True).endswith("scale")))
+
+    return jax.tree_util.tree_map_with_path(one, abstract_params(config))
 
 
 def collectives(text: str, loops: bool) -> list[tuple[str, str]]:
@@ -62,12 +75,12 @@ def collectives(text: str, loops: bool) -> list[tuple[str, str]]:
 
 
 def answers(engine: Engine, **knobs) -> dict:
-    responses = engine.generate(REQUESTS, chain=CHAIN, stop=["_<", "z"], **knobs)
+    responses = engine.generate(REQUESTS, chain=CHAIN, stop=["g;", "z"], **knobs)
     return {f"{r.id}/{r.sample}": [r.tokens.tolist(), r.logprobs.tobytes().hex(), r.stop_reason] for r in responses}
 
 
 def main(data: int, tensor: int, slots: int) -> dict:
-    model = Model(SHAPE, init_params(SHAPE, jax.random.key(3)), ByteTokenizer(), "tiny")
+    model = Model(SHAPE, random_params(SHAPE), ByteTokenizer(), "tiny")
     engine = Engine(model, max_slots=slots, mesh=make_mesh(data, tensor) if data else None)
     programs, honest = engine.programs(BUCKET, CHAIN), []
 
