@@ -23,11 +23,12 @@ def lognormal_lengths(median, sigma, tail, count=64, seed=0):
 
 
 def test_a_few_long_answers_multiply_the_cache_of_all():
-    """64 requests for real, a thirty-second of the size: allocated over used at most 2 over all bucket groups together."""
-    engine = Engine(hash_model(context=1024), max_slots=64)
+    """64 requests for real, scaled down: allocated over used at most 2 over all bucket groups together."""
+    model = hash_model(context=256)
+    engine = Engine(model, plan=make_plan(0, 64, smallest_bucket=64).to_json())
     requests = [
         Request(id=str(i), tokens=[1 + i % 50] * (5 + i % 20), max_tokens=length)
-        for i, length in enumerate(lognormal_lengths(64, 1.0, 999))
+        for i, length in enumerate(lognormal_lengths(60, 0.9, 231))
     ]
     engine.fit(requests)
     total = sum(len(requests[int(r.id)].tokens) + len(r.tokens) for r in engine.generate(requests, chain=SMALL, stop_ids=[]))

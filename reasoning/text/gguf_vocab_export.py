@@ -11,7 +11,8 @@ import tokenizers
 
 from reasoning.errors import InputError
 from reasoning.text import gguf_vocab
-from reasoning.text.gguf_vocab import CONTROL, NORMAL, PRE_TOKENIZERS, SPECIAL_KEYS, UNUSED, USER_DEFINED
+from reasoning.text.gguf_entries import CONTROL, NORMAL, UNUSED, USER_DEFINED
+from reasoning.text.gguf_vocab import PRE_TOKENIZERS, SPECIAL_KEYS
 from reasoning.text.tokenizer import END_OF_TEXT, Tokenizer
 
 

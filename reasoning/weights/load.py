@@ -32,7 +32,7 @@ _STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 Place = Callable[[str, np.ndarray], jax.Array]
 
 
-def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None) -> Model:
+def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None, place: Place | None = None) -> Model:
     """Loads a model with its tokenizer.
 
     Args:
@@ -42,6 +42,7 @@ def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None
         file has (bfloat16 if that is quantised). Norms and biases are always float32.
       mesh: what `reasoning.sharding.make_mesh` returned: the weights stream onto it, tensor by tensor, each device its own
         part, and an engine of this model runs there. None is the default device.
+      place: in place of a mesh, (path such as "layers/0/mlp/down/kernel", array) → what to keep as that leaf.
 
     Raises InputError: unknown name, failed download, broken file, unknown architecture or tensor, a mesh that does not fit.
     """
@@ -51,7 +52,7 @@ def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None
     tensors, config = open_weights(path)
     if stored:
         dtype = _dtype(_STORED.get(tensors.quantisation, "bfloat16"))
-    place = None if mesh is None else Placer(config, mesh)
+    place = place if mesh is None else Placer(config, mesh)
     tokenizer = _tokenizer(tensors)  # before the weights, for a vocabulary that cannot be read should cost no wait
     params = read_params(tensors, config, dtype, place)
     return Model(config, params, tokenizer, str(name), f"{source} ({tensors.quantisation})")
