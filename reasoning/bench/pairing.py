@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from reasoning.errors import InputError
 
 
@@ -29,14 +31,15 @@ def interleave(contestants: Mapping[str, Callable[[], float]], rounds: int, warm
     """
     if rounds < 1:
         raise InputError(f"a comparison needs at least one round, got {rounds}")
-    for _ in range(warmups):
-        for run in contestants.values():
-            run()
     values: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            values[name].append(run())
-    return values
+    # The bar moves between runs, never during one; where standard error is no terminal it stays away.
+    with tqdm(total=(warmups + rounds) * len(contestants), unit="run", leave=False, disable=None) as bar:
+        for index in range(warmups + rounds):
+            for name, run in contestants.items():
+                bar.set_description(f"{name}, {'warm-up' if index < warmups else f'round {index - warmups + 1}'}")
+                values[name].append(run())
+                bar.update()
+    return {name: found[warmups:] for name, found in values.items()}
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> Ratio:

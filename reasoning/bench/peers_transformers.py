@@ -1,7 +1,7 @@
 """Hugging Face transformers on the clock: bfloat16, a hand-written greedy loop over its model and its growing cache.
 
-`generate` runs the same forward passes with more Python between them, so the loop is the faster of the two; the growing
-cache is faster than its `StaticCache` without compilation. The weights come out of the same GGUF file as ours.
+`generate` runs the same forward passes with more Python between them. The cache is the default one, which grows; its
+compiled `StaticCache` was not tried. The weights come out of the same GGUF file as ours.
 """
 
 import contextlib
