@@ -4,10 +4,9 @@ import contextlib
 import hashlib
 import http.server
 import json
-import threading
 import urllib.parse
 
-from doubles.fake_sources import COMMIT
+from doubles.fake_sources import COMMIT, Quiet, serving
 
 
 @contextlib.contextmanager
@@ -21,7 +20,7 @@ def hub(repo, files, gated=None):
     def entry(name):
         return {"type": "file", "path": name, "size": len(files[name]), "oid": "0"}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Quiet, http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.answer(body=False)
 
@@ -60,14 +59,5 @@ def hub(repo, files, gated=None):
             if body:
                 self.wfile.write(content or b"")
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as endpoint:
+        yield endpoint, asked

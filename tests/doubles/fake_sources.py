@@ -31,6 +31,25 @@ class Asked(tuple):
     headers = None
 
 
+class Quiet(http.server.BaseHTTPRequestHandler):
+    """A handler that writes no log."""
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """A server with this handler on a free port of this machine; yields its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @contextlib.contextmanager
 def hub(repo, files, revisions=None, token=None, once=None):
     """Serves a repository as huggingface.co lays it out; yields (endpoint, list of `Asked`).
@@ -46,7 +65,7 @@ def hub(repo, files, revisions=None, token=None, once=None):
     contents = {"main": files, **(revisions or {})}
     contents |= {commit_of(name): listed for name, listed in contents.items()}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_HEAD(self):
             self.answer(body=False)
 
@@ -104,17 +123,8 @@ def hub(repo, files, revisions=None, token=None, once=None):
             if body:
                 self.wfile.write(content[: len(content) // 2] if cut else content)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as endpoint:
+        yield endpoint, asked
 
 
 def commit_of(revision):
