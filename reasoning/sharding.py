@@ -24,11 +24,11 @@ Rules = Sequence[tuple[str, P]]
 
 RULES: Rules = (
     (r"(embed/embedding|head/kernel)", P("tensor", None)),  # [V, D]
-    (r"layers/\d+/attention/qkv/kernel", P(None, "tensor", None, None)),  # [D, K, G+2, H]
+    (r"layers/\d+/attention/qkv/kernel", P("tensor", None, None, None)),  # [K, G+2, H, D]
     (r"layers/\d+/attention/qkv/bias", P("tensor", None, None)),  # [K, G+2, H]
-    (r"layers/\d+/attention/out/kernel", P("tensor", None, None, None)),  # [K, G, H, D]
-    (r"layers/\d+/mlp/gate_up/kernel", P(None, None, "tensor")),  # [D, 2, F]
-    (r"layers/\d+/mlp/down/kernel", P("tensor", None)),  # [F, D]
+    (r"layers/\d+/attention/out/kernel", P(None, "tensor", None, None)),  # [D, K, G, H]
+    (r"layers/\d+/mlp/gate_up/kernel", P(None, "tensor", None)),  # [2, F, D]
+    (r"layers/\d+/mlp/down/kernel", P(None, "tensor")),  # [D, F]
     (r".*(norm/scale|out/bias)|score/(kernel|bias)", P()),
 )
 

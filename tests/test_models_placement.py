@@ -52,17 +52,17 @@ def test_repeated_heads_compute_the_same_logits(heads, tensor, groups):
 
 def test_every_query_stands_with_its_own_key_and_padding_is_zero():
     """Q = 100 · its kv head + its place, K and V = 100 · the kv head: readable, so a wrong mapping is seen."""
-    kernel = np.zeros((1, 2, 9, 1))
-    kernel[0, :, :7, 0] = 100 * np.arange(2)[:, None] + 1 + np.arange(7)
-    kernel[0, :, 7:, 0] = 100 * np.arange(2)[:, None]
-    dealt = placement.replicate("layers/0/attention/qkv/kernel", kernel, QWEN, 2)[0, :, :, 0]
+    kernel = np.zeros((2, 9, 1, 1))
+    kernel[:, :7, 0, 0] = 100 * np.arange(2)[:, None] + 1 + np.arange(7)
+    kernel[:, 7:, 0, 0] = 100 * np.arange(2)[:, None]
+    dealt = placement.replicate("layers/0/attention/qkv/kernel", kernel, QWEN, 2)[:, :, 0, 0]
     assert dealt.tolist() == [
         [1, 2, 3, 4, 0, 0],
         [5, 6, 7, 0, 0, 0],
         [101, 102, 103, 104, 100, 100],
         [105, 106, 107, 0, 100, 100],
     ]
-    out = placement.replicate("layers/0/attention/out/kernel", kernel[0, :, :7, :, None], QWEN, 2)[:, :, 0, 0]
+    out = placement.replicate("layers/0/attention/out/kernel", kernel[None, :, :7, :, 0], QWEN, 2)[0, :, :, 0]
     assert out.tolist() == [row[:4] for row in dealt.tolist()]
 
 
@@ -87,7 +87,7 @@ plain = Model(SHAPE, random_params(SHAPE), ByteTokenizer())
 placed = plain.on(mesh)
 assert placed.mesh == mesh and placed.on(mesh) is placed and placed.config is plain.config and plain.mesh is None
 kernel = placed.params["layers"]["0"]["attention"]["qkv"]["kernel"]
-assert kernel.shape == (32, 4, 4, 8) and kernel.addressable_shards[0].data.shape == (32, 1, 4, 8)
+assert kernel.shape == (4, 4, 8, 32) and kernel.addressable_shards[0].data.shape == (1, 4, 8, 32)
 tokens = np.arange(12, dtype=np.int32)[None]
 np.testing.assert_allclose(placed.logits(tokens), plain.logits(tokens), atol=1e-5)
 try:

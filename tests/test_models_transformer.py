@@ -29,13 +29,13 @@ def test_leaf_names_and_shapes_do_not_move():
     shapes = {path: leaf.shape for path, leaf in paths(transformer.abstract_params(FULL)).items() if "layers/1" in path}
     assert shapes == {
         "layers/1/attention_norm/scale": (32,),
-        "layers/1/attention/qkv/kernel": (32, 2, 4, 8),
+        "layers/1/attention/qkv/kernel": (2, 4, 8, 32),
         "layers/1/attention/qkv/bias": (2, 4, 8),
-        "layers/1/attention/out/kernel": (2, 2, 8, 32),
+        "layers/1/attention/out/kernel": (32, 2, 2, 8),
         "layers/1/attention/out/bias": (32,),
         "layers/1/mlp_norm/scale": (32,),
-        "layers/1/mlp/gate_up/kernel": (32, 2, 48),
-        "layers/1/mlp/down/kernel": (48, 32),
+        "layers/1/mlp/gate_up/kernel": (2, 48, 32),
+        "layers/1/mlp/down/kernel": (32, 48),
     }
     assert {"embed/embedding", "final_norm/scale", "head/kernel"} <= paths(transformer.abstract_params(FULL)).keys()
     gemma = paths(transformer.abstract_params(GEMMA))

@@ -48,12 +48,12 @@ load._tokenizer = lambda tensors: None  # tiny files have none
 one = reasoning.load(sys.argv[1], "float32")
 two = reasoning.load(sys.argv[1], "float32", mesh=make_mesh(1, 2))
 whole, split = (model.params["layers"]["0"]["mlp"]["down"]["kernel"] for model in (one, two))
-assert split.addressable_shards[0].data.shape[0] * 2 == whole.shape[0]
+assert split.addressable_shards[0].data.shape[1] * 2 == whole.shape[1]
 four = reasoning.load(sys.argv[1], "float32", mesh=make_mesh(1, 4))
-assert four.params["layers"]["0"]["attention"]["out"]["kernel"].shape[0] == 4 == 2 * four.config.num_kv_heads
+assert four.params["layers"]["0"]["attention"]["out"]["kernel"].shape[1] == 4 == 2 * four.config.num_kv_heads
 tokens = np.arange(12, dtype=np.int32)[None]
 for model in (two, four):
-    np.testing.assert_allclose(model.logits(tokens), one.logits(tokens), atol=1e-5)
+    np.testing.assert_allclose(model.logits(tokens), one.logits(tokens), rtol=1e-5, atol=1e-4)  # logits up to 17
 print("equal")
 """
 

@@ -59,24 +59,24 @@ def test_quantised_tensor_lands_elsewhere(tmp_path):
 
 
 def test_head_or_slot_order_wrong(tmp_path):
-    """Against plain indexing: query n = k·G + g, then the group's key and value; gate before up; kernels are [in, out]."""
+    """Against plain indexing: query n = k·G + g, then the group's key and value; gate before up; kernels are [out, in]."""
     tensors = weight_files.tensors("qwen2")
     params = read(weight_files.write_hf(tmp_path / "hf", weight_files.config("qwen2"), tensors))
     layer, source = params["layers"]["1"], {k.removeprefix("model.layers.1."): v for k, v in tensors.items()}
     groups = N // K
     for n in range(N):
         k, g, rows = n // groups, n % groups, slice(n * H, (n + 1) * H)
-        assert np.array_equal(layer["attention"]["qkv"]["kernel"][:, k, g], source["self_attn.q_proj.weight"][rows].T)
+        assert np.array_equal(layer["attention"]["qkv"]["kernel"][k, g], source["self_attn.q_proj.weight"][rows])
         assert np.array_equal(layer["attention"]["qkv"]["bias"][k, g], source["self_attn.q_proj.bias"][rows])
-        assert np.array_equal(layer["attention"]["out"]["kernel"][k, g], source["self_attn.o_proj.weight"][:, rows].T)
+        assert np.array_equal(layer["attention"]["out"]["kernel"][:, k, g], source["self_attn.o_proj.weight"][:, rows])
     for k in range(K):
         for slot, name in ((-2, "k_proj"), (-1, "v_proj")):
             rows = slice(k * H, (k + 1) * H)
-            assert np.array_equal(layer["attention"]["qkv"]["kernel"][:, k, slot], source[f"self_attn.{name}.weight"][rows].T)
+            assert np.array_equal(layer["attention"]["qkv"]["kernel"][k, slot], source[f"self_attn.{name}.weight"][rows])
             assert np.array_equal(layer["attention"]["qkv"]["bias"][k, slot], source[f"self_attn.{name}.bias"][rows])
-    assert np.array_equal(layer["mlp"]["gate_up"]["kernel"][:, 0], source["mlp.gate_proj.weight"].T)
-    assert np.array_equal(layer["mlp"]["gate_up"]["kernel"][:, 1], source["mlp.up_proj.weight"].T)
-    assert np.array_equal(layer["mlp"]["down"]["kernel"], source["mlp.down_proj.weight"].T)
+    assert np.array_equal(layer["mlp"]["gate_up"]["kernel"][0], source["mlp.gate_proj.weight"])
+    assert np.array_equal(layer["mlp"]["gate_up"]["kernel"][1], source["mlp.up_proj.weight"])
+    assert np.array_equal(layer["mlp"]["down"]["kernel"], source["mlp.down_proj.weight"])
     assert np.array_equal(layer["mlp_norm"]["scale"], source["post_attention_layernorm.weight"])
     assert np.array_equal(params["head"]["kernel"], tensors["lm_head.weight"])
 
@@ -92,7 +92,7 @@ def test_place_misses_a_leaf(tmp_path):
     files = weight_files.write_hf(tmp_path / "hf", weight_files.config("llama"), weight_files.tensors("llama"))
     seen = {}
     params = read(files, place=lambda path, array: seen.setdefault(path, jax.device_put(array)))
-    assert len(seen) == len(jax.tree.leaves(params)) and params["layers"]["0"]["mlp"]["down"]["kernel"].shape == (F, D)
+    assert len(seen) == len(jax.tree.leaves(params)) and params["layers"]["0"]["mlp"]["down"]["kernel"].shape == (D, F)
     assert params["layers"]["0"]["mlp"]["down"]["kernel"] is seen["layers/0/mlp/down/kernel"]
 
 

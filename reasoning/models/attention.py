@@ -28,7 +28,7 @@ class Attention(nnx.Module):
 
     def __call__(self, x: jax.Array, rope, positions: jax.Array, cache: kv.LayerCache | None):
         """x float32[B, T, D], rope (cos, sin), positions int32[B, T] → (float32[B, T, D], cache or None)."""
-        q, k, v = jnp.split(self.qkv(x), [self.qkv.kernel.shape[2] - 2, self.qkv.kernel.shape[2] - 1], axis=3)
+        q, k, v = jnp.split(self.qkv(x), [self.qkv.outputs[1] - 2, self.qkv.outputs[1] - 1], axis=3)
         k, v = k[:, :, :, 0], v[:, :, :, 0]
         if self.q_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)

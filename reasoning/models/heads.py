@@ -35,11 +35,8 @@ class ScoreHead(nnx.Module):
 
 
 def read_off(hidden: jax.Array, kernel: jax.Array) -> jax.Array:
-    """float32[..., D] and [V, D] → float32[..., V]; `kernel` is the embedding itself when the language head is tied.
-
-    The product has two axes a side: from three on XLA:CPU copies the transposed kernel at the start of every program.
-    """
-    out = product("bd,vd->bv", hidden.reshape(-1, hidden.shape[-1]), kernel)
+    """float32[..., D] and [V, D] → float32[..., V]; `kernel` is the embedding itself when the language head is tied."""
+    out = product(hidden.reshape(-1, hidden.shape[-1]), kernel)
     return out.reshape(*hidden.shape[:-1], kernel.shape[0])
 
 

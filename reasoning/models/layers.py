@@ -19,25 +19,24 @@ from flax import nnx
 from reasoning.models.config import RopeScaling
 
 
-def product(pattern: str, x: jax.Array, weight: jax.Array) -> jax.Array:
-    """`einsum(pattern, x, weight)` with `x` cast to the weight's dtype and float32 sums → float32; x is [B, T, …] or [B, …]."""
+def product(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """float[…, rows, I] and […, O, I] → float32[…, rows, O]: `x` cast to the weight's dtype, float32 sums.
+
+    Outputs come first in the weight, as in files: XLA:CPU multiplies few rows by such a matrix up to 2.7 × faster than by its
+    transpose. Each side has one axis of its own, for from two on XLA:CPU copies the transposed weight when a program starts.
+    """
 
     def plain(x, weight):
-        return jnp.einsum(pattern, x, weight, preferred_element_type=jnp.float32)
+        return jnp.einsum("...ri,...oi->...ro", x, weight, preferred_element_type=jnp.float32)
 
     def two_rows(x, weight):
-        """XLA:CPU widens the matrix of a bfloat16 matrix-vector product: a second row of zeros makes it 3 × faster."""
-        return plain(jnp.pad(x, [(0, 1)] + [(0, 0)] * (x.ndim - 1)), weight)[:1]
+        """XLA:CPU widens the matrix of a bfloat16 matrix-vector product: a second row of zeros makes it 10 × faster."""
+        return plain(jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, 1), (0, 0)]), weight)[..., :1, :]
 
     x = x.astype(weight.dtype)
-    if _lone_row(x) and weight.dtype == jnp.bfloat16:
+    if x.shape[-2] == 1 and weight.dtype == jnp.bfloat16:
         return jax.lax.platform_dependent(x, weight, cpu=two_rows, default=plain)
     return plain(x, weight)
-
-
-def _lone_row(x: jax.Array) -> bool:
-    """Whether [B, T, …] or [B, …] holds one token."""
-    return x.ndim > 1 and x.shape[0] == 1 and (x.ndim == 2 or x.shape[1] == 1)
 
 
 def lookup(table: jax.Array, tokens: jax.Array) -> jax.Array:
@@ -58,23 +57,37 @@ def gaussian(key: jax.Array, shape: tuple[int, ...], fan_in: int, dtype) -> jax.
 
 
 class Linear(nnx.Module):
-    """A linear map from the last axes of [B, T, inputs…] to [B, T, outputs…], with a kernel [inputs…, outputs…].
+    """A linear map from the last axes of [B, T, inputs…] to [B, T, outputs…], with a kernel [outputs…, inputs…].
 
-    The kernel keeps heads and fused parts as axes (sharding, LoRA and export see them). Input axes are merged for the
-    product: XLA:CPU would copy a kernel that it contracts over several axes.
+    The kernel keeps heads as axes (sharding, LoRA and export see them); they are merged for the product.
     """
 
     def __init__(self, inputs: tuple[int, ...], outputs: tuple[int, ...], dtype, rngs, bias: bool = False):
         self.outputs = outputs
-        self.kernel = nnx.Param(gaussian(rngs.params(), (*inputs, *outputs), math.prod(inputs), dtype))
+        self.kernel = nnx.Param(gaussian(rngs.params(), (*outputs, *inputs), math.prod(inputs), dtype))
         self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """float[B, T, inputs…] → float32[B, T, outputs…]."""
-        axes = "xyz"[: len(self.outputs)]
-        kernel = self.kernel[...].reshape(-1, *self.outputs)
-        out = product(f"bti,i{axes}->bt{axes}", x.reshape(*x.shape[:2], -1), kernel)
+        B, T, outputs = *x.shape[:2], math.prod(self.outputs)
+        out = product(x.reshape(B * T, -1), self.kernel[...].reshape(outputs, -1)).reshape(B, T, *self.outputs)
         return out if self.bias is None else out + self.bias[...].astype(jnp.float32)
+
+
+class Pair(nnx.Module):
+    """Two linear maps of one input in one product, with a kernel [2, F, D].
+
+    A batch of two, not a map to 2 · F outputs: where a mesh splits F, merging the axes would move the kernel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, dtype, rngs):
+        self.kernel = nnx.Param(gaussian(rngs.params(), (2, outputs, inputs), inputs, dtype))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """float[B, T, D] → float32[2, B, T, F]."""
+        rows = x.reshape(-1, x.shape[-1])
+        out = product(jnp.broadcast_to(rows, (2, *rows.shape)), self.kernel[...])
+        return out.reshape(2, *x.shape[:2], -1)
 
 
 class RMSNorm(nnx.Module):

@@ -41,11 +41,11 @@ def stored(config: ModelConfig, mesh: Mesh | None) -> ModelConfig:
 
 def replicate(path: str, leaf: np.ndarray, config: ModelConfig, copies: int) -> np.ndarray:
     """The leaf at `path` with every kv head `copies` times; leaves without kv heads come back as they are."""
-    if re.fullmatch(r"layers/\d+/attention/qkv/(kernel|bias)", path):  # […, K, M, H]
-        heads = np.repeat(leaf[..., -2:, :], copies, axis=-3)
-        return np.concatenate([_deal(leaf[..., :-2, :], leaf.ndim - 3, config, copies), heads], axis=-2)
-    if re.fullmatch(r"layers/\d+/attention/out/kernel", path):  # [K, G, H, D]
-        return _deal(leaf, 0, config, copies)
+    if re.fullmatch(r"layers/\d+/attention/qkv/(kernel|bias)", path):  # [K, M, H, …]
+        heads = np.repeat(leaf[:, -2:], copies, axis=0)
+        return np.concatenate([_deal(leaf[:, :-2], 0, config, copies), heads], axis=1)
+    if re.fullmatch(r"layers/\d+/attention/out/kernel", path):  # [D, K, G, H]
+        return _deal(leaf, 1, config, copies)
     return leaf
 
 

@@ -16,7 +16,7 @@ from reasoning.models import cache as kv
 from reasoning.models.attention import Attention
 from reasoning.models.config import ModelConfig
 from reasoning.models.heads import ScoreHead, VocabularyHead, read_off
-from reasoning.models.layers import Embedding, Linear, RMSNorm, rope_table
+from reasoning.models.layers import Embedding, Linear, Pair, RMSNorm, rope_table
 from reasoning.models.network import Network, Params
 
 _ACTIVATIONS = {"silu": jax.nn.silu, "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True)}
@@ -27,13 +27,13 @@ class MLP(nnx.Module):
 
     def __init__(self, config: ModelConfig, dtype, rngs):
         self.activation = config.activation
-        self.gate_up = Linear((config.d_model,), (2, config.d_ff), dtype, rngs)
+        self.gate_up = Pair(config.d_model, config.d_ff, dtype, rngs)
         self.down = Linear((config.d_ff,), (config.d_model,), dtype, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """float32[B, T, D] → float32[B, T, D]."""
-        both = self.gate_up(x)
-        return self.down(_ACTIVATIONS[self.activation](both[:, :, 0]) * both[:, :, 1])
+        gate, up = self.gate_up(x)
+        return self.down(_ACTIVATIONS[self.activation](gate) * up)
 
 
 class Block(nnx.Module):

@@ -1,7 +1,7 @@
 """Names of weights: one table, Hugging Face ↔ ours ↔ GGUF, that knows every source shape and refuses what it does not know.
 
 A row moves one tensor of a file into (a slot of) one of our leaves. Shapes are words of axis letters: the file axes
-"KGH D" are two dimensions, K·G·H and D; the leaf axes "D K G H" say how they are split and ordered in our tree.
+"KGH D" are two dimensions, K·G·H and D; the leaf axes "K G H D" say how they are split and ordered in our tree.
 
 Axis legend: `D` model, `K` kv heads, `G` query heads per kv head, `H` head dim, `F` mlp, `V` vocabulary, `C` labels; `R` the two
 rotary halves of a head and `E` the H/2 pairs (GGUF of the llama architecture stores the rows of a head as E R, everyone else
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
     Attributes:
       leaf: path in our tree; "{i}" is the layer.
-      slot: part of a fused leaf on its last axis but one: q, k, v of qkv; gate, up of gate_up; "" is the whole leaf.
+      slot: part of a fused leaf: q, k, v of qkv; gate, up of gate_up; "" is the whole leaf.
       file_axes, leaf_axes: the same letters as they lie in the file and in our leaf.
       hf, gguf: tensor names; "{i}" is the layer; "" where a format has no such tensor.
       when: the row exists if these attributes of ModelConfig, comma-separated, are true ("not x": false); "" is always.
@@ -45,15 +45,15 @@ VALUE_HEAD = "v_head.summary.weight"
 TABLE = (
     Row("embed/embedding", "", "V D", "V D", "model.embed_tokens.weight", "token_embd.weight"),
     Row("layers/{i}/attention_norm/scale", "", "D", "D", _HF + "input_layernorm.weight", "blk.{i}.attn_norm.weight"),
-    Row(_ATTENTION + "qkv/kernel", "q", "KGH D", "D K G H", _HF + "self_attn.q_proj.weight", "blk.{i}.attn_q.weight"),
-    Row(_ATTENTION + "qkv/kernel", "k", "KH D", "D K H", _HF + "self_attn.k_proj.weight", "blk.{i}.attn_k.weight"),
-    Row(_ATTENTION + "qkv/kernel", "v", "KH D", "D K H", _HF + "self_attn.v_proj.weight", "blk.{i}.attn_v.weight"),
+    Row(_ATTENTION + "qkv/kernel", "q", "KGH D", "K G H D", _HF + "self_attn.q_proj.weight", "blk.{i}.attn_q.weight"),
+    Row(_ATTENTION + "qkv/kernel", "k", "KH D", "K H D", _HF + "self_attn.k_proj.weight", "blk.{i}.attn_k.weight"),
+    Row(_ATTENTION + "qkv/kernel", "v", "KH D", "K H D", _HF + "self_attn.v_proj.weight", "blk.{i}.attn_v.weight"),
     Row(_ATTENTION + "qkv/bias", "q", "KGH", "K G H", _HF + "self_attn.q_proj.bias", "blk.{i}.attn_q.bias", "qkv_bias"),
     Row(_ATTENTION + "qkv/bias", "k", "KH", "K H", _HF + "self_attn.k_proj.bias", "blk.{i}.attn_k.bias", "qkv_bias"),
     Row(_ATTENTION + "qkv/bias", "v", "KH", "K H", _HF + "self_attn.v_proj.bias", "blk.{i}.attn_v.bias", "qkv_bias"),
     Row(_ATTENTION + "q_norm/scale", "", "H", "H", _HF + "self_attn.q_norm.weight", "blk.{i}.attn_q_norm.weight", "qk_norm"),
     Row(_ATTENTION + "k_norm/scale", "", "H", "H", _HF + "self_attn.k_norm.weight", "blk.{i}.attn_k_norm.weight", "qk_norm"),
-    Row(_ATTENTION + "out/kernel", "", "D KGH", "K G H D", _HF + "self_attn.o_proj.weight", "blk.{i}.attn_output.weight"),
+    Row(_ATTENTION + "out/kernel", "", "D KGH", "D K G H", _HF + "self_attn.o_proj.weight", "blk.{i}.attn_output.weight"),
     Row(_ATTENTION + "out/bias", "", "D", "D", _HF + "self_attn.o_proj.bias", "blk.{i}.attn_output.bias", "out_bias"),
     # Hugging Face calls the norm before the mlp "post attention", except where a norm really follows attention (Gemma 3).
     Row(
@@ -71,9 +71,9 @@ TABLE = (
         *("", "D", "D"),
         *(_HF + "pre_feedforward_layernorm.weight", "blk.{i}.ffn_norm.weight", "post_norms"),
     ),
-    Row("layers/{i}/mlp/gate_up/kernel", "gate", "F D", "D F", _HF + "mlp.gate_proj.weight", "blk.{i}.ffn_gate.weight"),
-    Row("layers/{i}/mlp/gate_up/kernel", "up", "F D", "D F", _HF + "mlp.up_proj.weight", "blk.{i}.ffn_up.weight"),
-    Row("layers/{i}/mlp/down/kernel", "", "D F", "F D", _HF + "mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
+    Row("layers/{i}/mlp/gate_up/kernel", "gate", "F D", "F D", _HF + "mlp.gate_proj.weight", "blk.{i}.ffn_gate.weight"),
+    Row("layers/{i}/mlp/gate_up/kernel", "up", "F D", "F D", _HF + "mlp.up_proj.weight", "blk.{i}.ffn_up.weight"),
+    Row("layers/{i}/mlp/down/kernel", "", "D F", "D F", _HF + "mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
     Row(
         "layers/{i}/mlp_post_norm/scale",
         *("", "D", "D"),
@@ -90,8 +90,8 @@ TABLE = (
 
 # The converter of llama-architecture GGUF permutes the rows of each q and k head (rotary pairs side by side).
 _PERMUTED = {
-    ("q", "KGH D"): ("KGER D", "D K G RE"),
-    ("k", "KH D"): ("KER D", "D K RE"),
+    ("q", "KGH D"): ("KGER D", "K G RE D"),
+    ("k", "KH D"): ("KER D", "K RE D"),
     ("q", "KGH"): ("KGER", "K G RE"),
     ("k", "KH"): ("KER", "K RE"),
 }
@@ -174,9 +174,9 @@ def rearrange(array: np.ndarray, file_axes: str, leaf_axes: str, sizes: Mapping[
 
 
 def slot_view(leaf: np.ndarray, slot: str) -> np.ndarray:
-    """The part of a fused leaf that `slot` names: [D, K, G+2, H] or [K, G+2, H] for q, k, v; [D, 2, F] for gate, up."""
-    index = {"": ..., "q": np.s_[..., :-2, :], "k": np.s_[..., -2, :], "v": np.s_[..., -1, :]}
-    return leaf[{**index, "gate": np.s_[..., 0, :], "up": np.s_[..., 1, :]}[slot]]
+    """The part of a fused leaf that `slot` names: [K, G+2, H, D] or [K, G+2, H] for q, k, v; [2, F, D] for gate, up."""
+    index = {"": ..., "q": np.s_[:, :-2], "k": np.s_[:, -2], "v": np.s_[:, -1], "gate": 0, "up": 1}
+    return leaf[index[slot]]
 
 
 def extract(leaf: np.ndarray, place: Placement, sizes: Mapping[str, int]) -> np.ndarray:

@@ -75,12 +75,12 @@ def collectives(text: str, loops: bool) -> list[tuple[str, str]]:
 
 
 def answers(engine: Engine, **knobs) -> dict:
-    responses = engine.generate(REQUESTS, chain=CHAIN, stop=["g;", "z"], **knobs)
+    responses = engine.generate(REQUESTS, chain=CHAIN, stop=["k\x15S", "z"], **knobs)
     return {f"{r.id}/{r.sample}": [r.tokens.tolist(), r.logprobs.tobytes().hex(), r.stop_reason] for r in responses}
 
 
 def main(data: int, tensor: int, slots: int) -> dict:
-    model = Model(SHAPE, random_params(SHAPE), ByteTokenizer(), "tiny")
+    model = Model(SHAPE, random_params(SHAPE, seed=9), ByteTokenizer(), "tiny")  # greedy rows end in all three ways
     engine = Engine(model, max_slots=slots, mesh=make_mesh(data, tensor) if data else None)
     programs, honest = engine.programs(BUCKET, CHAIN), []
 
