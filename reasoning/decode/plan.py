@@ -62,7 +62,7 @@ _PLATFORMS = {
         "max_slots": 32,
         "smallest_bucket": 64,
         "prefill_rows": 4,
-        "prefill_chunk": 64,
+        "prefill_chunk": 32,
         "room_tokens": 8192,
         "steps": 8,
         "unroll": 1,
