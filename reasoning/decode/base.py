@@ -79,8 +79,9 @@ class Context:
         sees the last prompt token.
       tokens: int32[B, S] and forced: bool[B, S]; only the first `length` entries of a row are meaningful.
       length: int32[B], tokens written so far with the prompt; prompt_length: int32[B].
+      limit: int32[B], length at which the row ends.
       phase: int32[B], 0 before thinking, 1 thinking, 2 answer (`reasoning.decode.phases`); phase_start: int32[B], the
-        length at which the phase began.
+        length at which the phase began; phase_match: int32[B], bytes of the delimiter that ends it, seen so far.
       playing: bool[B], the loop is forcing text in this step, so whatever a controller decides is ignored; one that
         counts its decisions must not count then.
       logits: float32[B, V], raw, this step; controllers only, None in transforms and `init`.
@@ -92,8 +93,10 @@ class Context:
     forced: jax.Array
     length: jax.Array
     prompt_length: jax.Array
+    limit: jax.Array
     phase: jax.Array
     phase_start: jax.Array
+    phase_match: jax.Array
     playing: jax.Array
     tables: Any
     logits: jax.Array | None = None
@@ -127,6 +130,7 @@ class Decision:
       residue: row of `tables.patterns.residues` to re-emit first (0 or less: nothing): text that stood before a match
         inside its first token.
       script: row of `tables.scripts` to force next, or −1.
+      bar: the next token that is sampled (after residue and script) may not begin an end of thinking.
       done, pause: stop or pause the row, once residue and script have been played.
       reason: why it is done, one of the STOP_* codes of `reasoning.decode.slots`.
     """
@@ -134,6 +138,7 @@ class Decision:
     rewind: jax.Array
     residue: jax.Array
     script: jax.Array
+    bar: jax.Array
     done: jax.Array
     pause: jax.Array
     reason: jax.Array
@@ -142,11 +147,11 @@ class Decision:
     def none(batch: int) -> "Decision":
         """Nothing decided for any row."""
         minus, no = jnp.full(batch, -1, jnp.int32), jnp.zeros(batch, bool)
-        return Decision(minus, minus, minus, no, no, jnp.zeros(batch, jnp.int32))
+        return Decision(minus, minus, minus, no, no, no, jnp.zeros(batch, jnp.int32))
 
     def decides(self) -> jax.Array:
         """bool[B]: whether anything was decided."""
-        return (self.rewind >= 0) | (self.residue > 0) | (self.script >= 0) | self.done | self.pause
+        return (self.rewind >= 0) | (self.residue > 0) | (self.script >= 0) | self.bar | self.done | self.pause
 
 
 class Controller(NamedTuple):

@@ -44,8 +44,10 @@ def context_of(slots: Slots, phase: phases.PhaseState, tables: Any) -> Context:
         forced=slots.forced,
         length=slots.length,
         prompt_length=slots.prompt_length,
+        limit=slots.limit,
         phase=phase.phase,
         phase_start=phase.start,
+        phase_match=phase.match,
         playing=slots.playing.active(),
         tables=tables,
     )
@@ -113,11 +115,16 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
         logits = whole(network.head(params, hidden[:, 0]))
 
         usable = jnp.where(tables.samplable, logits, -jnp.inf)
+        usable = phases.bar(usable, slots.barred, before.phase, slots.knobs, tables)
         edited, transforms = apply_gated(chain.transforms, gates, usable, before.transforms, slots.knobs, context)
         key = jax.vmap(jax.random.fold_in, (0, None))(slots.key, DRAW)
         sampled = sample(edited, uniform(key, slots.draws))
         playing = context.playing
         token = jnp.where(playing, _forced_token(slots.playing, tables), sampled)
+
+        raw = log_prob(logits, token)
+        changed = jnp.any(jnp.stack(gates)) if gates else jnp.array(False)
+        processed = jax.lax.cond(changed, lambda: log_prob(edited, token), lambda: raw)
 
         seen = dataclasses.replace(context, logits=logits)
         decision, controllers, winner = decide(chain.controllers, token, before.controllers, slots.knobs, seen)
@@ -154,12 +161,14 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
             slots,
             tokens=put(slots.tokens, token),
             forced=put(slots.forced, playing),
-            logprob=put(slots.logprob, jnp.where(playing, 0.0, log_prob(logits, token))),
+            logprob=put(slots.logprob, jnp.where(playing, 0.0, raw)),
+            processed_logprob=put(slots.processed_logprob, jnp.where(playing, 0.0, processed)),
             other_tokens=other_tokens,
             other_logprobs=other_logprobs,
             length=length,
             draws=slots.draws + run,
             discarded=slots.discarded + jnp.where(rewinds, back + 1, 0),
+            barred=jnp.where(decided, decision.bar, slots.barred & ~(writes & ~playing)),
             done=slots.done | done | full,
             pause=slots.pause | (settled & play.pause),
             reason=reason,

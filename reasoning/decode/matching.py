@@ -113,6 +113,7 @@ def locate(
     token: jax.Array,
     end: jax.Array,
     reach: int | None = None,
+    size: jax.Array | None = None,
 ) -> Match:
     """Where the match lies that `advance` reported when `token` came after `tokens[:length]`.
 
@@ -120,22 +121,24 @@ def locate(
       pattern: int32[B], the pattern that matched; 0 where none did.
       tokens: int32[B, S], not yet holding `token`.
       length: int32[B]; token: int32[B]; end: int32[B] from `advance`, 0 for no match.
+      size: int32[B], bytes of the pattern that were matched, for the beginning of a match (then `end` is the token's size);
+        None is all of them.
       reach: most tokens that a match may touch, the last included. A match that touches more is reported with touched = 0
         (rewind −1: nothing un-emitted). None takes the longest pattern's bytes, which no match exceeds.
     """
     reach = patterns.next.shape[1] if reach is None else reach
+    size = patterns.size[pattern].astype(jnp.int32) if size is None else size
 
-    def row(pattern, tokens, length, token, end):
-        size = patterns.size[pattern].astype(jnp.int32)
+    def row(pattern, tokens, length, token, end, size):
         position = length - jnp.arange(reach)  # newest first; position `length` stands for `token` itself
         window = jnp.where(position == length, token, tokens[jnp.clip(position, 0, tokens.shape[0] - 1)])
         held = jnp.where(position == length, end, patterns.token_bytes[window].astype(jnp.int32))
         covered = jnp.cumsum(jnp.where(position >= 0, held, 0))
         back = jnp.argmax(covered >= size)  # the first token, walking back, that holds the pattern's first byte
-        found = (end > 0) & (covered[back] >= size)
+        found = (end > 0) & (size > 0) & (covered[back] >= size)
         inside = jnp.where(back == 0, size, size - (covered[back] - held[back]))
         residue = patterns.residue_of[patterns.residue_row[pattern, window[back]], inside]
         match = Match(back + 1, residue, patterns.token_bytes[token] - end)
         return jax.tree.map(lambda value: jnp.where(found, value.astype(jnp.int32), 0), match)
 
-    return jax.vmap(row)(pattern, tokens, length, token, end)
+    return jax.vmap(row)(pattern, tokens, length, token, end, size)

@@ -20,6 +20,7 @@ BEFORE, THINKING, ANSWER = range(3)
 KNOBS = {
     "thinking_start": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that opens thinking; 0 for none", "patterns"),
     "thinking_end": Knob("int32", (), 0, 0, None, "pattern row of the delimiter that closes thinking; 0 for none", "patterns"),
+    "thinking_stop_ids": Knob("int32", (8,), -1, -1, None, "token ids that end thinking as the delimiter does; −1 is none"),
 }
 
 
@@ -63,3 +64,24 @@ def update(state: PhaseState, token: jax.Array, position: jax.Array, knobs: Knob
     phase = jnp.where(hit, jnp.where(thinking, ANSWER, THINKING), state.phase)
     start = jnp.where(hit, position + 1, state.start)
     return PhaseState(phase, start, jnp.where(hit, 0, match))
+
+
+def bar(logits: jax.Array, barred: jax.Array, state: PhaseState, knobs: Knobs, tables) -> jax.Array:
+    """Logits in which, in rows `barred` bool[B], no token may end thinking or begin the delimiter that does; float32[B, V].
+
+    "Begin": after the token the text would end with a part of the delimiter, or hold it.
+    Source: `min_tokens=1` of s1's continued rounds (arXiv 2501.19393, evaluation code), which knows ends of one token only.
+    """
+
+    def row(logits, barred, match, pattern, ids):
+        patterns = tables.patterns
+        opens = (patterns.next[pattern, match] > 0) | (patterns.end[pattern, match] > 0)
+        masked = jnp.where(opens[patterns.classes[pattern]], -jnp.inf, logits)
+        masked = masked.at[jnp.where(ids < 0, logits.shape[0], ids)].set(-jnp.inf, mode="drop")
+        return jnp.where(barred, masked, logits)
+
+    def some(logits):
+        match = jnp.where(state.phase == THINKING, state.match, 0)
+        return jax.vmap(row)(logits, barred, match, knobs["thinking_end"], knobs["thinking_stop_ids"])
+
+    return jax.lax.cond(jnp.any(barred), some, lambda logits: logits, logits)

@@ -45,6 +45,8 @@ class Response:
       id, sample: as in the request. text: decoded, without the stop id. stop_reason: "stop" (a stop id), "pattern",
         "length" or "controller".
       tokens: int32[n], new tokens. forced: bool[n]. logprobs: float32[n], the model's raw log p in nats, 0 where forced.
+      processed_logprobs: float32[n], log p in nats under the distribution that was sampled from: after penalties, temperature
+        and truncation (0 for a greedy token); 0 where forced.
       other_tokens, other_logprobs: int32 and float32 [n, A], the likeliest alternatives (A = 0 unless asked for).
       ledger: what it cost.
     """
@@ -55,6 +57,7 @@ class Response:
     tokens: np.ndarray
     forced: np.ndarray
     logprobs: np.ndarray
+    processed_logprobs: np.ndarray
     stop_reason: str
     ledger: Ledger
     other_tokens: np.ndarray

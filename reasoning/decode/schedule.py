@@ -159,6 +159,7 @@ class Group:
             tokens=tokens,
             forced=forced,
             logprobs=values["logprob"][begin:end],
+            processed_logprobs=values["processed_logprob"][begin:end],
             stop_reason=STOP_REASONS[reason],
             ledger=ledger,
             other_tokens=values["other_tokens"][begin:end],

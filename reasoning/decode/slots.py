@@ -71,19 +71,22 @@ class Slots:
     """All rows of one bucket.
 
     Attributes:
-      tokens, forced: int32 and bool [B, S]; logprob: float32[B, S], the model's raw log p in nats, 0 where forced.
+      tokens, forced: int32 and bool [B, S]; logprob, processed_logprob: float32[B, S], log p in nats of the model and of the
+        distribution that was sampled from (after the transforms), 0 where forced.
       other_tokens, other_logprobs: int32 and float32 [B, S, A], the A likeliest tokens where each token was chosen.
       length: int32[B], tokens written with the prompt; prompt_length: int32[B]; limit: int32[B], length at which a row ends.
       draws: int32[B], model steps of the row; never decreases on a rewind, so that no uniform is used twice.
       discarded: int32[B], tokens sampled or forced and then taken back.
       key: typed key[B], the row's identity (run seed, problem, sample).
       done, pause: bool[B]; reason: int32[B], a STOP_* code. An empty slot is done.
+      barred: bool[B], the next sampled token may not begin an end of thinking.
       playing: forced text under way. knobs: {name: [B, …]}. states: see `States`. cache: of the network.
     """
 
     tokens: jax.Array
     forced: jax.Array
     logprob: jax.Array
+    processed_logprob: jax.Array
     other_tokens: jax.Array
     other_logprobs: jax.Array
     length: jax.Array
@@ -95,6 +98,7 @@ class Slots:
     done: jax.Array
     pause: jax.Array
     reason: jax.Array
+    barred: jax.Array
     playing: Playing
     knobs: dict[str, jax.Array]
     states: States

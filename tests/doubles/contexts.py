@@ -38,8 +38,10 @@ def make_context(
         "forced": jnp.zeros((batch, size), bool),
         "length": jnp.asarray([len(ids) for ids in rows], jnp.int32),
         "prompt_length": jnp.broadcast_to(jnp.asarray(prompt, jnp.int32), batch),
+        "limit": jnp.full(batch, size, jnp.int32),
         "phase": zeros,
         "phase_start": zeros,
+        "phase_match": zeros,
         "playing": jnp.zeros(batch, bool),
         "tables": Tables(patterns=None, scripts=None, sets=None if sets is None else jnp.asarray(sets), samplable=None),
     }
