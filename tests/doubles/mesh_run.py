@@ -69,9 +69,9 @@ def collectives(text: str, loops: bool) -> list[tuple[str, str]]:
         if one in computations and one not in chosen:
             chosen.add(one)
             reached += re.findall(r"%([\w.-]+)", "\n".join(computations[one][1:]))
-    operation = r"= (\S+?)(?:\{\S*)? (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
-    found = (match for one in sorted(chosen) for match in re.finditer(operation, "\n".join(computations[one])))
-    return [(match[2], match[1]) for match in found]
+    operation = r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
+    found = (match for one in sorted(chosen) for line in computations[one] for match in re.finditer(operation, line))
+    return [(match[2], shape) for match in found for shape in re.findall(r"\w+\[[\d,]*\]", match[1])]  # one may move several
 
 
 def answers(engine: Engine, **knobs) -> dict:
