@@ -1,11 +1,13 @@
 """Budget forcing against a reference in plain Python on token ids, for every row, whatever the settings of its neighbours."""
 
-import dataclasses
+import json
+from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import pytest
-from doubles.models import hash_model
+from doubles.models import hash_model, scripted_model
 from doubles.tokenizer import ByteTokenizer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ def reference(greedy, one: Setting):
         fits, wanted, ended = kept + len(string) < budget, ignored < one.num_ignore, ends or stop
         spent = not ended and len(thought) >= budget
         round_over = not ended and not spent and 0 <= one.max_round <= len(thought) - round_start
-        if (ended and (kept < one.min_thinking or wanted) or round_over and wanted) and fits:
+        if ((ended and (kept < one.min_thinking or wanted)) or (round_over and wanted)) and fits:
             ignored += round_over or kept >= one.min_thinking
             queue, round_start, barred = residue + string, kept + len(string), True
         elif stop and one.closes:
@@ -167,3 +169,47 @@ def test_a_row_is_not_what_the_reference_says(engines, rows):
         for one, response in zip(rows, answers(engine, rows), strict=True):
             ids, forced = reference(greedy, one)
             assert (response.tokens.tolist(), response.forced.tolist()) == (ids, forced), one
+
+
+TRACES = json.loads((Path(__file__).parent / "golden" / "decode" / "budget_traces.json").read_text())["traces"]
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=[trace["what"].split(":")[0] for trace in TRACES])
+def test_trace_written_by_hand_comes_out_otherwise(trace):
+    tokenizer = ByteTokenizer(trace.get("pieces", ()))
+    engine = Engine(scripted_model([trace["script"]], tokenizer.size, tokenizer=tokenizer), max_slots=1)
+    knobs = {"thinking_end": engine.pattern(END), "thinking_stop_ids": tokenizer.stop_ids, "temperature": 0}
+    knobs |= {"end_script": engine.script(END), "tail_script": engine.script(TAIL), "ignore_script": engine.script("W")}
+    (response,) = engine.generate([Request(id="t", tokens=[0], max_tokens=20, knobs=knobs | trace["knobs"])], chain=CHAIN)
+    assert (response.tokens.tolist(), response.forced.tolist()) == (trace["ids"], list(map(bool, trace["forced"])))
+    assert response.ledger.discarded == trace["discarded"]
+    assert response.ledger.forced == sum(trace["forced"]) and not response.logprobs[response.forced].any()
+
+
+def test_a_new_budget_or_string_compiles_a_program(engines):
+    answers(engines[0], [Setting()])
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None
+    )
+    for text in ("Hmm", "Alternatively, ", "\n"):
+        engines[0].script(text)
+    answers(engines[0], [Setting(max_thinking=5, num_ignore=2, string="ab", min_thinking=2), Setting(max_round=3, num_ignore=1)])
+    assert compiled == []
+
+
+def test_sampled_token_loses_the_probability_it_was_drawn_with():
+    """Raw and processed log-probabilities: temperature and truncation move the second alone; forced tokens have neither."""
+    engine = Engine(MODEL, max_slots=2)
+    request = Request(id="p", prompt="q", max_tokens=12, knobs={"forced_start": engine.script("ab")})
+    (plain,) = engine.generate([request])
+    np.testing.assert_array_equal(plain.logprobs, plain.processed_logprobs)
+    (warm,) = engine.generate([request], temperature=0.5, top_k=3)
+    assert not warm.processed_logprobs[:2].any() and not warm.logprobs[:2].any()
+    sampled = warm.tokens[2:]
+    prefix = engine.model.tokenizer.encode("qab")
+    for index, token in enumerate(sampled):
+        logits = np.asarray(engine.model.logits(np.asarray([[*prefix, *sampled[:index]]]))[0, -1], np.float64)
+        logits[np.asarray([i for i in range(TOKENIZER.size) if i not in np.argsort(-logits)[:3]])] = -np.inf
+        expected = (logits - np.logaddexp.reduce(logits * 2) / 2)[token] * 2
+        np.testing.assert_allclose(warm.processed_logprobs[2 + index], expected, atol=1e-4)
