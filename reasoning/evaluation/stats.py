@@ -176,14 +176,18 @@ def bootstrap_interval(
 
     With `weights` float[P], of the sum of the values over that of the weights.
     """
-    count = len(values)
+    means = resampled_means(values, seed, resamples)
+    if weights is not None:
+        means = means / resampled_means(weights, seed, resamples)
+    return expanded_percentiles(means, len(values))
+
+
+def expanded_percentiles(resampled: np.ndarray, count: int) -> tuple[float, float]:
+    """95 % interval from float[R], a statistic of `count` ≥ 2 resampled problems."""
     freedom = count - 1
     student = Z + (Z**3 + Z) / (4 * freedom)  # first Cornish–Fisher term of Student's quantile
     tail = NormalDist().cdf(-student * math.sqrt(count / freedom))
-    means = _resampled_means(values, seed, resamples)
-    if weights is not None:
-        means = means / _resampled_means(weights, seed, resamples)  # the same seed draws the same problems
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -220,7 +224,8 @@ def _dissenters(values: np.ndarray) -> int:
     return len(values) - int(np.unique(values, return_counts=True)[1].max())
 
 
-def _resampled_means(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:
+def resampled_means(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """float[R]: means of float[P] over P problems drawn with replacement; the same seed and P draw the same problems."""
     generator = np.random.default_rng(seed)
     count = len(values)
     return np.concatenate([values[generator.integers(0, count, (rows, count))].mean(1) for rows in _chunks(resamples, count)])
