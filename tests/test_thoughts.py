@@ -48,6 +48,7 @@ def test_token_texts_lose_an_unfinished_character_or_differ_from_decode():
 def test_parts_of_words_and_of_longer_expressions_count_twice():
     assert len(parts(["Then Waiters and Hmmm and NoWait come"])) == 1
     assert parts(["So. But wait, no"], ignore_case=True) == [("So. ", ""), ("But wait, no", "So. But wait, no")]
+    assert len(parts(["So. But wait"], expressions=("wait", "But", "But wait"))) == 2, "the longest that fits"
     assert len(parts(["a", " But", "\n", " wait", "!"])) == 2, "white space of the text stands for a space"
 
 

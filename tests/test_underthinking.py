@@ -110,7 +110,7 @@ def attempt(problem, sample=0, correct=False, row=0, text=TEXT, stop=True):
 @pytest.fixture(scope="module")
 def engine():
     rows = [
-        answering(TEXT, [" 4\n42", " 42", " 49"]),
+        answering(TEXT, [" 4\n42", " 42", " 42"]),
         answering(TEXT, [" 7", " 8", "\\boxed{42}"]),
         answering(TEXT, [" 1"] * 3),
     ]
@@ -163,9 +163,10 @@ def test_attempts_are_not_what_the_model_read_and_wrote(engine):
 
 
 def test_thinking_tokens_miss_a_delimiter_that_straddles_tokens():
-    pieces = [b"a", b".</", b"think", b">", b"b", b""]
+    pieces = [b"a", b".</", b"think", b">", b"b", b"", b"</think>"]
     count = tokens_before("</think>", pieces)
     assert count([0, 0, 5, 1, 2, 3, 4]) == 3
+    assert count([0, 0, 5, 6, 4]) == 3
     assert count([1, 2, 3, 1, 2, 3]) == 0, "the first one closes"
     assert count([0, 4, 2, 3]) == 4, "it never came"
     assert count([]) == 0 and tokens_before("", pieces)([0, 1, 2, 3]) == 4

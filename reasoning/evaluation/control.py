@@ -4,7 +4,8 @@ Source: s1, arXiv 2501.19393, section 3.2. The paper leaves the units of Scaling
 accuracy in percent against log2 of the mean thinking tokens, so the unit is points per doubling. (Rejection sampling's −35
 can only be bracketed: the table counts 5 runs, the figure shows 6, and leaving one out gives −19 to −35.5.)
 
-Performance is the largest of several estimates and so too high by chance: read it beside the interval of that run.
+Every pair of runs weighs the same, so two of nearly equal length can outweigh all others: read Scaling with its interval
+(`reasoning.evaluation.sweeps`). Performance is the largest of several estimates, and so too high by chance.
 """
 
 import itertools
