@@ -11,6 +11,7 @@ Fields of a config (`reasoning.evaluation.experiment` reads them):
     seed       of all samples
     task       family and its parameters, see `reasoning.data.tasks.load_task`
     methods    {label: method and its arguments}, see `reasoning.methods.base.method`; a directory of results each
+    sweep      optional, which of these methods differ in one setting, see `reasoning.evaluation.sweep_plan`
 """
 
 import importlib

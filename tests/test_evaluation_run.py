@@ -183,7 +183,8 @@ def test_logprob_counts_forced_tokens_or_record_lacks_a_field(tmp_path, grader):
         response = responses[line["problem"], line["sample"]]
         logprobs = zip(response.logprobs.astype(float), response.forced, strict=True)
         assert line["logprob"] == pytest.approx(sum(value for value, forced in logprobs if not forced), rel=1e-6)
-        assert line["tokens"] == len(response.tokens)
+        assert line["tokens"] == line["thinking"] == len(response.tokens)
+        assert line["ids"] == response.tokens.tolist()
         assert line["text"] == response.text
         assert line["correct"] == (line["answer"] == SKILL[response.id][0])
         assert line["grading"] == ("no answer" if line["answer"] is None else "graded")

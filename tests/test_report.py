@@ -197,8 +197,8 @@ def test_picture_fails_on_extreme_results(rows):
 
 def test_labels_hide_each_other(monkeypatch):
     boxes = []
-    place = picture._place
-    monkeypatch.setattr(picture, "_place", lambda *args, **style: boxes.append(place(*args, **style)) or boxes[-1])
+    place = picture.place
+    monkeypatch.setattr(picture, "place", lambda *args, **style: boxes.append(place(*args, **style)) or boxes[-1])
     same = [row(label, 1, 1e9, 0.5, 0.4, 0.6) for label in "abc"]
     picture.draw([*same, *(row("vote", 2**power, 1e9 * 2**power, 0.5, 0.4, 0.6) for power in range(4))], "title")
     assert len(boxes) == 8

@@ -6,7 +6,7 @@
     report/         table and picture of all methods, see `reasoning.evaluation.report`
 
 The configuration is plain data: `model`, `dtype`, `max_slots`, `mesh`, `seed`, `task` (family and its parameters), and `methods`
-({label: method and its arguments}); configs/common.py says what each means.
+({label: method and its arguments}), and `sweep` where some of them are one; configs/common.py says what each means.
 """
 
 import functools
@@ -21,12 +21,13 @@ from reasoning.evaluation.identity import check_weights, digest_of, open_identit
 from reasoning.evaluation.parts import gather
 from reasoning.evaluation.pool import Pool
 from reasoning.evaluation.run import run
+from reasoning.evaluation.sweep_plan import plans
 from reasoning.evaluation.team import Team
 from reasoning.methods.base import Method, method
 from reasoning.processes import ALONE, Processes
 from reasoning.sharding import AXES, make_mesh
 
-KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods"}
+KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep"}
 
 
 def evaluate(
@@ -134,6 +135,7 @@ def check(config: Mapping[str, Any]) -> None:
         _check_part(f"methods.{label}", part, "method")
         if label == "report" or "/" in label or label.startswith("."):
             raise InputError(f"{label!r} cannot name a method, since it names the directory of its results; choose another label")
+    plans(config)
 
 
 def _check_part(name: str, part: Any, field: str) -> None:

@@ -3,6 +3,8 @@
 report/table.md          both tables, as printed
 report/table.csv         a line per method and N; comparisons.csv a line per pair; all digits
 report/accuracy.png      accuracy against compute
+report/sweeps.*          where the configuration names sweeps: tables, a line per run with all digits, accuracy against thinking
+report/sweep-<name>.png  a grid
 <label>/scores.json      the numbers of one method
 """
 
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.errors import InputError
-from reasoning.evaluation import stats, tables
+from reasoning.evaluation import stats, sweep_plan, sweep_tables, sweeps, tables
 from reasoning.evaluation.experiment import build_methods, build_task
 from reasoning.evaluation.picture import draw
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.records import read_lines, write_atomic, write_json
 from reasoning.evaluation.scores import Row, rows, sample_seconds, summary
+from reasoning.evaluation.sweep_picture import draw_grid, draw_lengths
+from reasoning.evaluation.sweeps import Sweep
 from reasoning.evaluation.tables import Versus
 
 
@@ -31,6 +35,7 @@ class Report:
       title: two lines: model with the source of its weights; task and number of problems.
       rows: one per method and N. versus: the pairs of `pairs` with A minus B.
       table, picture: files.
+      sweeps: those that the configuration names, with their own tables and pictures.
     """
 
     title: str
@@ -38,13 +43,17 @@ class Report:
     versus: tuple[Versus, ...]
     table: Path
     picture: Path
+    sweeps: tuple[Sweep, ...] = ()
 
     def text(self, render=tables.aligned) -> str:
         """Title, both tables and what the columns mean; `render` is `tables.aligned` or `tables.markdown`."""
         parts = [self.title, render(tables.HEADER, [tables.cells(row) for row in self.rows])]
         if self.versus:
             parts.append(render(tables.VERSUS_HEADER, [tables.versus_cells(one) for one in self.versus]))
-        return "\n\n".join([*parts, *tables.NOTES])
+        parts += tables.NOTES
+        if self.sweeps:
+            parts.append(sweep_tables.text(self.sweeps, render))
+        return "\n\n".join(parts)
 
 
 def report(workdir: Path) -> Report:
@@ -55,13 +64,16 @@ def report(workdir: Path) -> Report:
         raise InputError(
             f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py"
         ) from error
-    config, found = identity["config"], []
+    config, found, measured = identity["config"], [], {}
+    planned = sweep_plan.plans(config)
     problems = [problem.id for problem in build_task(config).problems]
     for label, method in build_methods(config).items():
         records = finished(workdir / label, [(problem, sample) for problem in problems for sample in range(method.n)])
         new = rows(label, method, records, sample_seconds(workdir / label / "timings.jsonl"))
         write_json(workdir / label / "scores.json", {"label": label, "config_hash": identity["hash"], **summary(new, records)})
         found += new
+        if label in sweep_plan.labels(planned):
+            measured[label] = sweeps.measure(label, records)
     out = workdir / "report"
     made = Report(
         title=f"{model_name(identity['model'])}\n{task_name(config['task'])}, {len(problems)} problems",
@@ -69,12 +81,28 @@ def report(workdir: Path) -> Report:
         versus=tuple((a, b, stats.difference([x - y for x, y in zip(a.values, b.values, strict=True)])) for a, b in pairs(found)),
         table=out / "table.md",
         picture=out / "accuracy.png",
+        sweeps=tuple(sweeps.sweeps(planned, measured)),
     )
     write_atomic(made.table, made.text(tables.markdown) + "\n")
     write_atomic(out / "table.csv", tables.rows_csv(made.rows))
     write_atomic(out / "comparisons.csv", tables.versus_csv(made.versus))
     write_atomic(made.picture, draw(made.rows, made.title))
+    write_sweeps(out, made.sweeps, made.title)
     return made
+
+
+def write_sweeps(out: Path, found: Sequence[Sweep], title: str) -> None:
+    """Tables and pictures of sweeps into the directory `out`, nothing if there is none. Raises InputError for a full disk."""
+    if not found:
+        return
+    write_atomic(out / "sweeps.md", f"{title}\n\n{sweep_tables.text(found, tables.markdown)}\n")
+    write_atomic(out / "sweeps.csv", sweep_tables.csv(found))
+    lengths = [sweep for sweep in found if not sweep.plan.axes]
+    if lengths:
+        write_atomic(out / "sweeps.png", draw_lengths(lengths, title))
+    for sweep in found:
+        if sweep.plan.axes:
+            write_atomic(out / f"sweep-{sweep.plan.name}.png", draw_grid(sweep, f"{title}\n{sweep.plan.name}"))
 
 
 def finished(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[Record]:

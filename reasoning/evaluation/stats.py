@@ -125,6 +125,27 @@ def estimate(values, noise: float | None = None, seed: int = 0, resamples: int =
     return Estimate(mean, low, high, count, minimum_detectable_effect(math.sqrt(2) * error), noise)
 
 
+def ratio(totals, counts, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """Mean over items that come in unequal numbers from the problems, such as the wrong responses; problems are resampled.
+
+    Args:
+      totals: float[P], sum of each problem's items, each in [0, 1]. counts: int[P], its items; problems without any are left out.
+
+    Raises InputError when there is no item.
+    """
+    counts = np.asarray(counts, dtype=float)
+    totals = np.asarray(totals, dtype=float)[counts > 0]
+    counts = _vector(counts[counts > 0])
+    mean, count = float(totals.sum() / counts.sum()), len(counts)
+    if _dissenters(np.round(totals / counts, 12)) < SCARCE:
+        low, high = wilson(mean, count)  # as if each problem had one item
+        error = (high - low) / (2 * Z)
+    else:
+        low, high = bootstrap_interval(totals, seed, resamples, counts)
+        error = float((totals - mean * counts).std(ddof=1)) / float(counts.mean()) / math.sqrt(count)
+    return Estimate(mean, low, high, count, minimum_detectable_effect(math.sqrt(2) * error), None)
+
+
 def difference(values, noise: float | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
     """From one difference in [−1, 1] per problem, float[P]. Deterministic in `seed`. Raises InputError when empty."""
     values = _vector(values)
@@ -148,13 +169,25 @@ def difference(values, noise: float | None = None, seed: int = 0, resamples: int
     )
 
 
-def bootstrap_interval(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """95 % interval of the mean of float[P], P ≥ 2: percentiles of R resampled means, a little wider than 2.5 and 97.5."""
-    count = len(values)
+def bootstrap_interval(
+    values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, weights: np.ndarray | None = None
+) -> tuple[float, float]:
+    """95 % interval of the mean of float[P], P ≥ 2: percentiles of R resampled means, a little wider than 2.5 and 97.5.
+
+    With `weights` float[P], of the sum of the values over that of the weights.
+    """
+    means = resampled_means(values, seed, resamples)
+    if weights is not None:
+        means = means / resampled_means(weights, seed, resamples)
+    return expanded_percentiles(means, len(values))
+
+
+def expanded_percentiles(resampled: np.ndarray, count: int) -> tuple[float, float]:
+    """95 % interval from float[R], a statistic of `count` ≥ 2 resampled problems."""
     freedom = count - 1
     student = Z + (Z**3 + Z) / (4 * freedom)  # first Cornish–Fisher term of Student's quantile
     tail = NormalDist().cdf(-student * math.sqrt(count / freedom))
-    low, high = np.quantile(_resampled_means(values, seed, resamples), [tail, 1 - tail])
+    low, high = np.quantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -191,7 +224,8 @@ def _dissenters(values: np.ndarray) -> int:
     return len(values) - int(np.unique(values, return_counts=True)[1].max())
 
 
-def _resampled_means(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:
+def resampled_means(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """float[R]: means of float[P] over P problems drawn with replacement; the same seed and P draw the same problems."""
     generator = np.random.default_rng(seed)
     count = len(values)
     return np.concatenate([values[generator.integers(0, count, (rows, count))].mean(1) for rows in _chunks(resamples, count)])
