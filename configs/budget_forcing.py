@@ -24,12 +24,16 @@ def get_config(arg=None):
     config = common.base(arg.model, common.task("chain_sum", size=arg.n), arg.seed)
     shared = {"form": "prompt", "examples": common.CHAIN_SUM_STEPS, "instruction": "", "max_tokens": 384, "answer_tokens": 16}
     config.methods.free = common.method("budget_forcing", **shared)
+    cut, longer = {"free": None}, {"free": None}
     for budget in BUDGETS:
-        config.methods[f"budget_{budget}"] = common.method("budget_forcing", max_thinking=budget, **shared)
+        label = f"budget_{budget}"
+        config.methods[label], cut[label] = common.method("budget_forcing", max_thinking=budget, **shared), budget
     for name, string in STRINGS.items():
-        for count in WAITS if name == "wait" else (1,):
-            made = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
-            config.methods[f"{name}_{count}"] = made
+        for count in WAITS if name == "wait" else WAITS[:1]:
+            label = f"{name}_{count}"
+            config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
+            longer[label] = None
+    config.sweep = {"truncation": cut, "extrapolation": longer}
     return config
 
 
