@@ -171,19 +171,22 @@ def test_a_row_is_not_what_the_reference_says(engines, rows):
             assert (response.tokens.tolist(), response.forced.tolist()) == (ids, forced), one
 
 
-TRACES = json.loads((Path(__file__).parent / "golden" / "decode" / "budget_traces.json").read_text())["traces"]
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "decode" / "budget_traces.json").read_text())
 
 
-@pytest.mark.parametrize("trace", TRACES, ids=[trace["what"].split(":")[0] for trace in TRACES])
-def test_trace_written_by_hand_comes_out_otherwise(trace):
-    tokenizer = ByteTokenizer(trace.get("pieces", ()))
-    engine = Engine(scripted_model([trace["script"]], tokenizer.size, tokenizer=tokenizer), max_slots=1)
+def test_trace_written_by_hand_comes_out_otherwise():
+    traces, tokenizer = GOLDEN["traces"], ByteTokenizer(GOLDEN["pieces"])
+    engine = Engine(scripted_model([trace["script"] for trace in traces], tokenizer.size, tokenizer=tokenizer), max_slots=4)
     knobs = {"thinking_end": engine.pattern(END), "thinking_stop_ids": tokenizer.stop_ids, "temperature": 0}
     knobs |= {"end_script": engine.script(END), "tail_script": engine.script(TAIL), "ignore_script": engine.script("W")}
-    (response,) = engine.generate([Request(id="t", tokens=[0], max_tokens=20, knobs=knobs | trace["knobs"])], chain=CHAIN)
-    assert (response.tokens.tolist(), response.forced.tolist()) == (trace["ids"], list(map(bool, trace["forced"])))
-    assert response.ledger.discarded == trace["discarded"]
-    assert response.ledger.forced == sum(trace["forced"]) and not response.logprobs[response.forced].any()
+    requests = [Request(id=str(i), tokens=[i], max_tokens=20, knobs=knobs | trace["knobs"]) for i, trace in enumerate(traces)]
+    for response in engine.generate(requests, chain=CHAIN):
+        trace = traces[int(response.id)]
+        assert (response.tokens.tolist(), response.forced.tolist()) == (trace["ids"], list(map(bool, trace["forced"]))), trace[
+            "what"
+        ]
+        assert response.ledger.discarded == trace["discarded"], trace["what"]
+        assert response.ledger.forced == sum(trace["forced"]) and not response.logprobs[response.forced].any()
 
 
 def test_a_new_budget_or_string_compiles_a_program(engines):
