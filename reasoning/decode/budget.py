@@ -4,7 +4,8 @@ Three things happen to a thought, each at the token that causes it:
 
     its end is suppressed   the delimiter is taken back and a string such as "Wait" is forced in its place
     it ends otherwise       an end-of-text token in mid-thought is taken back and the plain delimiter is forced
-    its budget is used up   the delimiter and the beginning of the answer are forced
+    its budget is used up   the delimiter and the beginning of the answer are forced; so they are where the thought repeats
+                            itself, or past a soft limit where the model would as soon end it (`endings`)
 
 A budget counts the tokens of the thought as they stand in the text, forced ones included, delimiters not. With an end and a
 string of one token each this is the count of s1's published loop, which subtracts what was sampled, the suppressed end with
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from reasoning.decode import phases
+from reasoning.decode import endings, phases
 from reasoning.decode.base import Context, Controller, Decision, Knob, Knobs, select_rows
 from reasoning.decode.matching import advance, locate
 from reasoning.decode.slots import STOP_CONTROLLER
@@ -34,6 +35,7 @@ KNOBS = {
     "ignore_script": Knob("int32", (), -1, -1, None, "script row forced for a suppressed end; −1 is no string", "scripts"),
     "end_script": Knob("int32", (), -1, -1, None, "script row that closes a thought ended by a stop id; −1 lets it", "scripts"),
     "tail_script": Knob("int32", (), -1, -1, None, "script row forced when the budget is used up; −1 ends the row", "scripts"),
+    **endings.KNOBS,
     "answer_reserve": Knob("int32", (), 0, 0, None, "tokens of max_tokens kept for the answer; 0 is none"),
 }
 
@@ -97,11 +99,14 @@ def budget_forcing(reach: int = 32) -> Controller:
         this_round = context.length + 1 - jnp.maximum(state.round, context.phase_start)
         round_over = thinking & ~ended & ~spent & (knobs["max_round"] >= 0) & (this_round >= knobs["max_round"])
         next_round = round_over & wanted & fits
-        cut = spent | (round_over & ~next_round)
+        ripe = thinking & ~ended & ~spent & endings.would_end(knobs, context)
+        looping = thinking & ~ended & endings.repeats(token, knobs, context)
+        next_round &= ~ripe & ~looping
+        cut = spent | (round_over & ~next_round) | ripe | looping
 
         goes_on = suppressed | next_round
         takes_back = (suppressed | closes | next_round | cut) & (touched > 0)
-        beyond = cut & (written > budget)  # a budget of 0: not even this token
+        beyond = cut & ((written > budget) | ripe)  # not even this token: a budget of 0, or the end that was nearly sampled
         rewind = jnp.where(takes_back, touched - 1, jnp.where(beyond, 0, -1))
         script = jnp.where(goes_on, knobs["ignore_script"], jnp.where(closes, knobs["end_script"], knobs["tail_script"]))
         acts = goes_on | closes | cut

@@ -66,6 +66,13 @@ def update(state: PhaseState, token: jax.Array, position: jax.Array, knobs: Knob
     return PhaseState(phase, start, jnp.where(hit, 0, match))
 
 
+def opening(patterns, pattern: jax.Array, match: jax.Array) -> jax.Array:
+    """bool[V]: tokens after which a text would end with a part of `pattern` int32[], or hold it; `match` int32[] bytes of it
+    are there."""
+    kinds = (patterns.next[pattern, match] > 0) | (patterns.end[pattern, match] > 0)
+    return kinds[patterns.classes[pattern]]
+
+
 def bar(logits: jax.Array, barred: jax.Array, state: PhaseState, knobs: Knobs, tables) -> jax.Array:
     """Logits in which, in rows `barred` bool[B], no token may end thinking or begin the delimiter that does; float32[B, V].
 
@@ -74,9 +81,7 @@ def bar(logits: jax.Array, barred: jax.Array, state: PhaseState, knobs: Knobs, t
     """
 
     def row(logits, barred, match, pattern, ids):
-        patterns = tables.patterns
-        opens = (patterns.next[pattern, match] > 0) | (patterns.end[pattern, match] > 0)
-        masked = jnp.where(opens[patterns.classes[pattern]], -jnp.inf, logits)
+        masked = jnp.where(opening(tables.patterns, pattern, match), -jnp.inf, logits)
         masked = masked.at[jnp.where(ids < 0, logits.shape[0], ids)].set(-jnp.inf, mode="drop")
         return jnp.where(barred, masked, logits)
 

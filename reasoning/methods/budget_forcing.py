@@ -82,6 +82,9 @@ def make(
     min_thinking: int = 0,
     num_ignore: int = 0,
     ignore_string: str = "Wait",
+    loop_repeats: int = 0,
+    soft_thinking: int = -1,
+    soft_rank: int = 5,
     answer_tokens: int = 64,
     instruction: str = chain_of_thought.INSTRUCTION,
     examples: Sequence[Sequence[str]] = (),
@@ -102,6 +105,8 @@ def make(
       max_round: tokens of thinking between two suppressed ends; −1 is free.
       min_thinking: an earlier end is suppressed, and not counted.
       num_ignore: ends to suppress. ignore_string: forced in place of each; "" forces nothing and lets the model go on.
+      loop_repeats: end a thought whose last passage stands there so often in a row; 0 is off.
+      soft_thinking: tokens after which a thought ends where its delimiter is among the `soft_rank` likeliest tokens; −1 is off.
       answer_tokens: of `max_tokens`, kept for the answer: the thought is cut when only so many are left.
       The rest as in `reasoning.methods.chain_of_thought.make`.
     """
@@ -127,6 +132,9 @@ def make(
             "max_round": max_round,
             "min_thinking": min_thinking,
             "num_ignore": num_ignore,
+            "loop_repeats": loop_repeats,
+            "soft_thinking": soft_thinking,
+            "soft_rank": soft_rank,
             "answer_reserve": answer_tokens,
             **(knobs or {}),
         },
