@@ -129,8 +129,15 @@ class Recorder(FakeEngine):
         self.requests, self.options = list(requests), options
         return super().generate(self.requests, **options)
 
-    def pattern(self, text):
-        return {"<think>": 3, "</think>": 4}[text]
+
+@dataclasses.dataclass(frozen=True)
+class Cue:
+    """`Method.texts` for a text to force."""
+
+    text: str
+
+    def __call__(self, engine):
+        return {"cue": engine.script(self.text), "min_p": 0.2, "top_k": 7}
 
 
 def test_a_part_of_the_method_does_not_reach_the_engine():
@@ -141,6 +148,7 @@ def test_a_part_of_the_method_does_not_reach_the_engine():
         delimiters=("<think>", "</think>"),
     )
     engine = Recorder()
+    assert (engine.pattern("x"), engine.pattern("y")) == (1, 2)
     list(made.generate(engine, PROBLEMS, {"p1": [1], "p2": []}))
     assert engine.options["chain"] is chain
     assert engine.options["stop"] == ("\n\n",)
@@ -149,6 +157,16 @@ def test_a_part_of_the_method_does_not_reach_the_engine():
     }  # fmt: skip
     assert [(request.id, request.samples, request.seed) for request in engine.requests] == [("p1", (1,), 4)]
     assert engine.served == [("p1", 1)]
+
+
+def test_a_string_of_the_method_becomes_no_row_of_the_engine_or_hides_a_knob():
+    engine = Recorder()
+    engine.script("of an earlier method")
+    made = dataclasses.replace(method("direct", knobs={"min_p": 0.1}), texts=Cue("Wait"))
+    list(made.generate(engine, PROBLEMS))
+    assert {name: engine.options[name] for name in ("cue", "min_p", "top_k")} == {"cue": 1, "min_p": 0.1, "top_k": 7}
+    assert made == dataclasses.replace(made, texts=Cue("Wait")) != dataclasses.replace(made, texts=Cue("Hmm"))
+    assert hash(made) == hash(dataclasses.replace(made, texts=Cue("Wait")))
 
 
 def test_majority_ignores_counts_spelling_or_abstentions():

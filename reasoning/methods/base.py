@@ -42,6 +42,11 @@ class Result:
     ledger: Ledger
 
 
+def no_texts(engine) -> dict[str, Any]:
+    """`Method.texts` of a method without strings of its own."""
+    return {}
+
+
 @dataclasses.dataclass(frozen=True)
 class Method:
     """A way to spend inference compute on a problem.
@@ -56,6 +61,9 @@ class Method:
       seed: the run seed that every sample's key is folded from, with problem id and sample index.
       knobs: settings of the chain's stages by name (`temperature`, `top_p`, …).
       delimiters: strings that open and close thinking, ("", "") for none; they set `Context.phase`.
+      texts: engine → further knobs, for strings of the method's own: their values are rows of the engine's text tables
+        (`engine.pattern`, `engine.script`, `engine.allowed_set`), so they can only be made once there is an engine. `knobs`
+        override them. A frozen dataclass with a `__call__`, so that equal arguments make equal methods.
       chain: transforms and controllers. A method with stages of its own builds its chain once, at module level: chains are
         compared by identity, and another chain is another compiled program.
     """
@@ -69,6 +77,7 @@ class Method:
     seed: int = 0
     knobs: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     delimiters: tuple[str, str] = ("", "")
+    texts: Callable[[Any], Mapping[str, Any]] = no_texts
     chain: Chain = STANDARD
 
     def __post_init__(self):
@@ -114,7 +123,8 @@ class Method:
         requests = self.requests(problems, samples)
         named = zip(("thinking_start", "thinking_end"), self.delimiters, strict=True)
         phases = {knob: engine.pattern(text) for knob, text in named if text}
-        return engine.generate(requests, max_tokens=self.max_tokens, stop=self.stop, chain=self.chain, **phases, **self.knobs)
+        knobs = {**phases, **self.texts(engine), **self.knobs}
+        return engine.generate(requests, max_tokens=self.max_tokens, stop=self.stop, chain=self.chain, **knobs)
 
     def check(self, engine, problems) -> None:
         """Raises InputError for whatever would stop `generate`; nothing is generated."""

@@ -8,11 +8,14 @@ neighbours, their content does not.
 import heapq
 import random
 import time
+import types
 
 import numpy as np
 
+from doubles.tokenizer import ByteTokenizer
 from reasoning.decode.ledger import Ledger
 from reasoning.decode.requests import Response
+from reasoning.text.patterns import TableBuilder
 
 
 class FakeEngine:
@@ -23,6 +26,7 @@ class FakeEngine:
       slow: {problem id: factor on the length of its samples}.
       crash_after: raise `error` in place of response number `crash_after` (from 0) of a `generate`; None never does.
       served: (id, sample) of every response handed out since the engine was made.
+      model: its tokenizer's ids are bytes; `pattern`, `script` and `allowed_set` give rows of real text tables over them.
     """
 
     def __init__(self, skill=None, slow=None, crash_after=None, max_slots=4, error=KeyboardInterrupt):
@@ -32,6 +36,10 @@ class FakeEngine:
         self.live = 0
         self.error = error
         self.served = []
+        tokenizer = ByteTokenizer()
+        self.model = types.SimpleNamespace(tokenizer=tokenizer, config=types.SimpleNamespace(vocab_size=tokenizer.size))
+        builder = TableBuilder(tokenizer.token_bytes(tokenizer.size), tokenizer.encode)
+        self.pattern, self.script, self.allowed_set = builder.pattern, builder.script, builder.vocabulary_set
 
     def fit(self, requests, *, max_tokens=256):
         """Nothing to narrow."""
