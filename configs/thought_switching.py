@@ -1,7 +1,8 @@
-"""Thought-switching penalty (TIP) beside the same sampling without it: does holding on to a thought buy accuracy?
+"""Thought-switching penalty (TIP) and cyclic reflection beside the same sampling without: does holding on to a thought pay?
 
-Paper: Wang et al. 2025, arXiv 2501.18585, table 2 (the grid of α and β, AIME 2022-23) and table 3 (results).
-It needs a model that thinks at length. One without a thinking phase takes the whole answer as thought (`think=false`).
+Paper: Wang et al. 2025, arXiv 2501.18585, table 2 (the grid of α and β, AIME 2022-23) and table 3 (results);
+Fan et al. 2025, arXiv 2506.11077 (cyclic reflection, said to do better than TIP).
+Both need a model that thinks at length. One without a thinking phase takes the whole answer as thought (`think=false`).
 
 COMMAND
   python scripts/evaluate.py --config configs/thought_switching.py:n=100
@@ -23,7 +24,9 @@ def get_config(arg=None):
     config = common.base(arg.model, common.task("chain_sum", size=arg.n), arg.seed)
     shared = {"examples": common.CHAIN_SUM_STEPS, "instruction": "", "n": arg.samples, "max_tokens": arg.tokens}
     config.methods.plain = common.method("chain_of_thought", **shared, temperature=0.7, top_p=0.95)
-    config.methods.tip = common.method("thought_switching", **shared, delimiters=THINK if arg.think else ("", ""))
+    shared |= {"delimiters": THINK if arg.think else ("", ""), "temperature": 0.7, "top_p": 0.95}
+    config.methods.tip = common.method("thought_switching", **shared)
+    config.methods.cyclic = common.method("cyclic_reflection", **shared)
     return config
 
 

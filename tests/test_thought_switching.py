@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from doubles.contexts import make_context, make_knobs
+from doubles.fake_engine import FakeEngine
 from doubles.models import scripted_model
 from doubles.stages import rewind_once
 from doubles.tokenizer import ByteTokenizer
@@ -98,7 +99,7 @@ def compiled():
     return (*tables(), jax.jit(STAGE.init), jax.jit(STAGE.update))
 
 
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=35, deadline=None)
 @hypothesis.given(st.lists(rows, min_size=BATCH, max_size=BATCH), st.randoms(use_true_random=False))
 def test_a_row_is_penalised_for_another_window_or_for_its_neighbour(compiled, batch, random):
     patterns, sets, init, update = compiled
@@ -136,10 +137,10 @@ def test_a_row_is_penalised_for_another_window_or_for_its_neighbour(compiled, ba
 # ------------------------------------------------------------------------------------------------ in the loop
 
 CONTROLLED = Chain((thought_switching(), temperature()), (*controllers.standard()[:2], rewind_once(8)))
-TOKENIZER = ByteTokenizer(["Wait", " Wait", "second", " thought", "On", " the"])
+TOKENIZER = ByteTokenizer(["Wait", " Wait", "second", " thought", "On", " the", "On second thought!"])
 OUTSIDE = "Wait<think> Wait.. Wait... WaitWait</think> Wait"
 INSIDE = "<think>abc Wait Waitd Waitef Wait</think>"
-PHRASE = "<think>On the way. On second thought no thought"
+PHRASE = "<think>On the way. On second thought no thought On second thought!"
 BACK = "<think>Wait abWait, cdWaitef Wait"
 TEXTS = [OUTSIDE, INSIDE, PHRASE, BACK]
 
@@ -193,9 +194,9 @@ def test_window_does_not_follow_the_latest_switch(engine):
     ]
 
 
-def test_first_token_of_a_phrase_is_penalised_or_its_last_is_not(engine):
+def test_first_token_of_a_phrase_is_penalised_or_its_end_is_not(engine):
     assert recite(engine, PHRASE, {"switch_window": 50}, {"switch_window": 5}) == [
-        "<think>On the way. On second_ no thought",
+        "<think>On the way. On second_ no thought On second thought!",
         PHRASE,
     ]
 
@@ -309,5 +310,8 @@ def test_words_of_the_method_do_not_reach_the_rows_of_the_engine():
     assert made.texts(engine) == knobs and len(engine._builder.build().sets) == 9, "the same words take no further row"
     with pytest.raises(InputError, match="words must be a list of strings, got 'wait'"):
         method("thought_switching", words="wait").texts(engine)
+    with pytest.raises(InputError, match="no single token of this model spells 'wait'; leave it out"):
+        method("cyclic_reflection").check(FakeEngine(), [{"id": "p", "question": "q"}])
+    assert method("cyclic_reflection", words=["w"]).texts(engine) == {"reflection_set": 2}
     with pytest.raises(InputError, match=r"takes shape \(4,\)"):
         method("thought_switching", words=["ab", "cd", "ef", "gh", "ij"]).check(engine, [{"id": "p", "question": "q"}])

@@ -127,14 +127,18 @@ def _phrases(knobs: Knobs, context: Context, stop: jax.Array) -> tuple[jax.Array
 def _or_completes(switches: jax.Array, inside: jax.Array, knobs: Knobs, state: Thought, context: Context) -> jax.Array:
     """`switches` bool[B, V], and the tokens that would complete a phrase that is under way in a row where `inside`."""
     patterns, rows = context.tables.patterns, knobs["switch_phrases"]
+    completing = patterns.end[rows, state.match] > 0  # bool[B, n, C], by class of token
     under_way = (state.match > 0) & inside[:, None]
+    # Most beginnings are a letter that happens to fit, which no token completes; only the others look at the vocabulary.
+    wanted = under_way & completing.any(-1)
 
-    def add(switches):
-        def one(pattern, match, live):
-            return (patterns.end[pattern, match] > 0)[patterns.classes[pattern]] & live
+    def row(pattern, completing, wanted):
+        return completing[patterns.classes[pattern]] & wanted
 
-        for n in range(MAX_PHRASES):
-            switches |= jax.vmap(one)(rows[:, n], state.match[:, n], under_way[:, n])
-        return switches
+    for n in range(MAX_PHRASES):
 
-    return jax.lax.cond(under_way.any(), add, lambda switches: switches, switches)
+        def add(switches, n=n):
+            return switches | jax.vmap(row)(rows[:, n], completing[:, n], wanted[:, n])
+
+        switches = jax.lax.cond(wanted[:, n].any(), add, lambda switches: switches, switches)
+    return switches

@@ -99,5 +99,5 @@ def make(
             **(knobs or {}),
         },
     )
-    texts = Words(tuple(words) if not isinstance(words, str) else words, ignore_case)
+    texts = Words(words if isinstance(words, str) else tuple(words), ignore_case)  # which refuses a bare string
     return dataclasses.replace(one, name="thought_switching", texts=texts, delimiters=tuple(delimiters), chain=CHAIN)
