@@ -135,10 +135,10 @@ def _or_completes(switches: jax.Array, inside: jax.Array, knobs: Knobs, state: T
     def row(pattern, completing, wanted):
         return completing[patterns.classes[pattern]] & wanted
 
-    for n in range(MAX_PHRASES):
-
-        def add(switches, n=n):
+    def body(n, switches):
+        def add(switches):
             return switches | jax.vmap(row)(rows[:, n], completing[:, n], wanted[:, n])
 
-        switches = jax.lax.cond(wanted[:, n].any(), add, lambda switches: switches, switches)
-    return switches
+        return jax.lax.cond(wanted[:, n].any(), add, lambda switches: switches, switches)
+
+    return jax.lax.fori_loop(0, MAX_PHRASES, body, switches)
