@@ -13,7 +13,10 @@ from doubles.contexts import make_context, make_knobs
 from scipy import stats
 
 from reasoning.decode import base, penalties, sampling, transforms, truncation
+from reasoning.decode.cyclic_reflection import cyclic_reflection, wave
+from reasoning.decode.thought_switching import thought_switching
 from reasoning.errors import InputError
+from reasoning.text.patterns import Capacity, TableBuilder
 
 INF = np.inf
 GOLDEN = json.loads((pathlib.Path(__file__).parent / "golden" / "processors.json").read_text())
@@ -58,7 +61,28 @@ def counts(x, written, prompt):
     return np.bincount(written[prompt:], minlength=len(x))
 
 
+def twin_switching(x, written, prompt, switch_penalty, switch_window, switch_set=0, switch_phrases=(), temperature=1, **modes):
+    """In the whole response, with the text that `TEXTS` stands for; `modes` are the three that may not be named."""
+    text = bytes(written[prompt:].tolist())
+    ends = [i + 1 for i, token in enumerate(text) if switch_set and SETS[switch_set][token]]
+    ends += [i for row in switch_phrases for i in range(len(text) + 1) if text[:i].endswith(TEXTS[row - 1])]
+    begun = {TEXTS[row - 1][-1] for row in switch_phrases if text.endswith(TEXTS[row - 1][:-1])}
+    began = max(ends, default=0) if modes.get("switch_reset", 1) else 0
+    on = len(text) - began < switch_window and (ends or modes.get("switch_from_start", 1))
+    words = np.isin(np.arange(len(x)), list(begun)) | (switch_set > 0) & SETS[switch_set]
+    return np.where(words & bool(on), x - switch_penalty * (temperature if modes.get("switch_after_temperature") else 1), x)
+
+
+def twin_wave(x, written, prompt, reflection_amplitude, reflection_period, reflection_set, **modes):
+    along = (len(written) - prompt) % reflection_period / reflection_period
+    offset = reflection_amplitude * np.interp(along, [0, 0.25, 0.75, 1], [0, 1, -1, 0])
+    return np.where(SETS[reflection_set], x + np.float32(offset), x)
+
+
 SETS = np.random.default_rng(9).random((3, 200)) < 0.5
+SETS[2, [3, 8, 199]] = False  # written below
+TEXTS = [bytes([3, 3]), bytes([8, 3, 199, 5]), bytes([3, 199, 7])]  # phrases; the text of token i is byte i
+EVERYWHERE = {"switch_everywhere": 1, "switch_penalty": 3.0}
 
 # name → (stage, settings of one row each, twin(x, written, prompt length, **settings))
 CASES = {
@@ -124,6 +148,26 @@ CASES = {
             np.isin(np.arange(len(x)), stop_ids) & (len(written) - prompt < min_new_tokens), -INF, x
         ),
     ),
+    "thought_switching": (
+        thought_switching(),
+        [
+            EVERYWHERE | {"switch_window": 6, "switch_set": 2},
+            EVERYWHERE | {"switch_window": 5, "switch_set": 2},
+            EVERYWHERE | {"switch_window": 5, "switch_set": 1, "switch_after_temperature": 1, "temperature": 0.5},
+            EVERYWHERE | {"switch_window": 4, "switch_phrases": [1, 2]},
+            EVERYWHERE | {"switch_window": 6, "switch_phrases": [1, 2, 3], "switch_reset": 0, "switch_set": 2},
+            EVERYWHERE | {"switch_window": 9, "switch_phrases": [3], "switch_from_start": 0, "switch_set": 2},
+        ],
+        twin_switching,
+    ),
+    "cyclic_reflection": (
+        cyclic_reflection(),
+        [
+            {"reflection_everywhere": 1, "reflection_amplitude": 4.0, "reflection_period": period, "reflection_set": 1}
+            for period in (1024, 32, 16, 8, 4)  # the wave is exact at these, whether or not XLA fuses product and sum
+        ],
+        twin_wave,
+    ),
 }
 ALL = pytest.mark.parametrize("name", [*CASES, "standard"])
 WRITTEN = [4, 9, 2, 3, 3, 8, 3, 199]  # three of them the prompt
@@ -157,7 +201,14 @@ def jitted(name):
 def contexts(written, prompt, size, filler=5):
     """Contexts of one shape for all tests; the vocabulary sets fit logits of `size` tokens."""
     sets = SETS if size == SETS.shape[1] else np.ones((1, size), bool)
-    return make_context(written, prompt, size=12, sets=sets, filler=filler)
+    return make_context(written, prompt, size=12, sets=sets, filler=filler, patterns=pattern_tables())
+
+
+@functools.cache
+def pattern_tables():
+    builder = TableBuilder([bytes([i]) for i in range(200)], capacity=Capacity(patterns=3, pattern_bytes=4, classes=6, scripts=1))
+    assert [builder.pattern(text) for text in TEXTS] == [1, 2, 3]
+    return jax.tree.map(jnp.asarray, builder.build().patterns)
 
 
 def apply(name, logits, rows, written=(WRITTEN,), prompt=PROMPT, filler=5, jit=True, batch=BATCH):
@@ -279,6 +330,13 @@ def test_changing_a_knob_compiles_nothing(name):
 
 
 # ------------------------------------------------------------------------------------------------ edges
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 7, 900, 1200, 100_000_000])
+def test_wave_has_another_shape_or_overflows(period):
+    along = np.unique(np.linspace(0, period - 1, 999).astype(np.int32))
+    want = np.interp(along / period, [0, 0.25, 0.75, 1], [0, 1, -1, 0])
+    assert np.allclose(wave(jnp.asarray(along), jnp.int32(period)), want, atol=1e-6)
 
 
 def test_stop_ids_alone_do_not_run_the_minimum_length_stage():

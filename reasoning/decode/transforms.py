@@ -12,6 +12,7 @@ from reasoning.decode.sampling import argmax
 from reasoning.decode.truncation import IMPOSSIBLE, min_p, top_k, top_p, typical_p
 
 STOP_IDS = Knob("int32", (8,), -1, -1, None, "token ids that end a response; −1 is none")
+TEMPERATURE = Knob("float32", (), 1.0, 0.0, 1000.0, "divides the logits; 0 is greedy, 1 the model's own distribution")
 GREEDY_BELOW = 1e-5  # a smaller temperature would overflow the quotient
 
 
@@ -51,8 +52,7 @@ def temperature() -> Transform:
         best = jnp.arange(logits.shape[1]) == argmax(logits)[:, None]
         return jnp.where(greedy, jnp.where(best, logits, IMPOSSIBLE), logits / jnp.where(greedy, 1.0, value))
 
-    meaning = "divides the logits; 0 is greedy, 1 the model's own distribution"
-    return stateless({"temperature": Knob("float32", (), 1.0, 0.0, 1000.0, meaning)}, edit)
+    return stateless({"temperature": TEMPERATURE}, edit)
 
 
 def logit_bias(capacity: int = 16) -> Transform:

@@ -25,6 +25,7 @@ class Samples:
         str | None, ...
     ]  # in canonical spelling, so that equal answers are equal strings; None = nothing could be read
     correct: tuple[bool, ...]
+    lengths: tuple[int, ...] = ()  # tokens; empty where no vote looks at them
 
     def __post_init__(self):
         if not self.correct or len(self.answers) != len(self.correct):
@@ -34,9 +35,13 @@ class Samples:
 
     def without(self, index: int) -> "Samples":
         """All samples but one."""
-        return Samples(
-            self.id, self.answers[:index] + self.answers[index + 1 :], self.correct[:index] + self.correct[index + 1 :]
-        )
+        kept = (part[:index] + part[index + 1 :] for part in (self.answers, self.correct, self.lengths))
+        return Samples(self.id, *kept)
+
+    @property
+    def kinds(self) -> list[tuple]:
+        """What tells one sample from another, for each of them; those of equal kind can be exchanged."""
+        return list(zip(self.answers, self.correct, self.lengths or (0,) * len(self.correct), strict=True))
 
 
 Metric = Callable[[Samples, int], float]  # (samples of a problem, k) → its value in [0, 1]
@@ -130,8 +135,8 @@ def sampling_variance(samples: Samples, metric: Metric, k: int) -> float | None:
     n = len(samples.correct)
     if n - 1 < max(k, 1):
         return None
-    kinds = Counter(zip(samples.answers, samples.correct, strict=True))
-    first = {kind: index for index, kind in reversed(list(enumerate(zip(samples.answers, samples.correct, strict=True))))}
+    kinds = Counter(samples.kinds)
+    first = {kind: index for index, kind in reversed(list(enumerate(samples.kinds)))}
     left_out = np.array([metric(samples.without(first[kind]), k) for kind in kinds])
     weights = np.array(list(kinds.values()), dtype=float)
     mean = (weights * left_out).sum() / n

@@ -18,7 +18,7 @@ from reasoning.evaluation.metrics import Metric, Samples
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.records import read_lines
 from reasoning.evaluation.stats import Estimate
-from reasoning.methods.base import Method, Vote, only
+from reasoning.methods.base import Method, Vote, cast, only, sees_lengths
 from reasoning.methods.majority import Plurality
 from reasoning.text.answers import normalise
 
@@ -53,10 +53,11 @@ def by_problem(records: Sequence[Record]) -> list[list[Record]]:
     return [list(group) for _, group in itertools.groupby(records, key=lambda one: one["problem"])]
 
 
-def samples_of(group: Sequence[Record]) -> Samples:
-    """The samples of one problem as the statistics want them."""
+def samples_of(group: Sequence[Record], lengths: bool = False) -> Samples:
+    """The samples of one problem as the statistics want them, with their lengths if a vote looks at them."""
     answers = tuple(normalise(one["answer"]) for one in group)
-    return Samples(group[0]["problem"], answers, tuple(one["correct"] for one in group))
+    tokens = tuple(one["tokens"] for one in group) if lengths else ()
+    return Samples(group[0]["problem"], answers, tuple(one["correct"] for one in group), tokens)
 
 
 def metric_of(vote: Vote) -> Metric:
@@ -88,7 +89,11 @@ def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
         ]
         return sum(grades) / len(grades) if grades else 0.0
 
-    return sum(right(vote(samples.id, [samples.answers[index] for index in subset])) for subset in subsets) / len(subsets)
+    def winner(subset: Sequence[int]) -> str | None:
+        answers, lengths = ([part[index] for index in subset] for part in (samples.answers, samples.lengths or (0,) * n))
+        return cast(vote, samples.id, answers, lengths)
+
+    return sum(right(winner(subset)) for subset in subsets) / len(subsets)
 
 
 def sizes(method: Method) -> list[int]:
@@ -106,7 +111,7 @@ def rows(label: str, method: Method, records: Sequence[Record], seconds: float =
       seconds: mean of a sample, `sample_seconds`.
     """
     groups, metric = by_problem(records), metric_of(method.vote)
-    table = [samples_of(group) for group in groups]
+    table = [samples_of(group, sees_lengths(method.vote)) for group in groups]
     return [
         Row(
             label=label,

@@ -20,7 +20,7 @@ from reasoning.errors import InputError
 from reasoning.text.answers import extract
 
 NOT_METHODS = {"base", "prompts"}
-Vote = Callable[[str, Sequence[str | None]], str | None]
+Vote = Callable[..., str | None]  # called by `cast`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Method:
       name: the file in `reasoning/methods` that made it.
       prompt: question → chat messages.
       vote: (problem id, extracted answers by sample, None = abstains) → answer or None. Random ties are drawn from the id.
+        One with an attribute `by_length = True` gets the samples' lengths too, as a third argument (`cast`).
       n: samples per problem.
       max_tokens: tokens per sample.
       stop: strings that end a sample.
@@ -154,7 +155,8 @@ class Method:
         ledgers = [response.ledger for response in responses]
         total = sum(ledgers[1:], ledgers[0])
         once = dataclasses.replace(total, prompt=ledgers[0].prompt, flops_prompt=ledgers[0].flops_prompt)
-        return Result(responses[0].id, self.vote(responses[0].id, answers), answers, responses, once)
+        lengths = tuple(len(response.tokens) for response in responses)
+        return Result(responses[0].id, cast(self.vote, responses[0].id, answers, lengths), answers, responses, once)
 
 
 def unique_ids(ids: Iterable[str]) -> None:
@@ -164,6 +166,16 @@ def unique_ids(ids: Iterable[str]) -> None:
         if name in seen:
             raise InputError(f"two problems have the id {name!r}; give every problem an id of its own")
         seen.add(name)
+
+
+def sees_lengths(vote: Vote) -> bool:
+    """Whether a vote depends on the samples' lengths."""
+    return getattr(vote, "by_length", False)
+
+
+def cast(vote: Vote, problem: str, answers: Sequence[str | None], lengths: Sequence[int]) -> str | None:
+    """What `vote` chooses of the answers to a problem, by sample; `lengths` in tokens, for a vote that sees them."""
+    return vote(problem, answers, lengths) if sees_lengths(vote) else vote(problem, answers)
 
 
 def only(problem: str, answers: Sequence[str | None]) -> str | None:

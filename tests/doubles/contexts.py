@@ -15,6 +15,7 @@ def make_context(
     size: int | None = None,
     sets: np.ndarray | None = None,
     filler: int = 0,
+    patterns=None,
     **fields,
 ) -> Context:
     """The context of a step in which row b has written `rows[b]`.
@@ -24,6 +25,7 @@ def make_context(
       prompt: prompt length of all rows, or of each.
       size: S; default the longest row and one more.
       sets: bool[sets, V], the tables' vocabulary sets; row 0 is no restriction.
+      patterns: the tables' patterns, where the stage reads them.
       filler: what the unwritten rest of a row holds; a stage must not look at it.
       **fields: any field of `Context`, instead of its default (not forced, phase 0, nothing played).
     """
@@ -43,7 +45,7 @@ def make_context(
         "phase_start": zeros,
         "phase_match": zeros,
         "playing": jnp.zeros(batch, bool),
-        "tables": Tables(patterns=None, scripts=None, sets=None if sets is None else jnp.asarray(sets), samplable=None),
+        "tables": Tables(patterns, scripts=None, sets=None if sets is None else jnp.asarray(sets), samplable=None),
     }
     return Context(**(given | fields))
 

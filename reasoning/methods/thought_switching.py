@@ -1,0 +1,99 @@
+"""Thought-switching penalty (TIP): words that drop a line of thought for another are less likely while the thought is young.
+
+Source: Wang et al. 2025, "Thoughts Are All Over the Place: On the Underthinking of o1-Like LLMs", arXiv 2501.18585, section
+3.1. α = 3 and β = 600 are its choice for QwQ-32B on AIME 2022-23 (table 2: 39.8 there, 35.2 to 39.4 elsewhere in the grid of
+60 questions, so the choice is a weak one); temperature 0.7 and top-p 0.95 those of section 3.2.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reasoning.decode.thinking import CHAIN
+from reasoning.errors import InputError
+from reasoning.methods import chain_of_thought
+from reasoning.methods.base import Method
+from reasoning.text.words import spellings
+
+# The paper names "alternatively" and publishes no list. A public reproduction has these three, as four ids of the vocabulary.
+WORDS = ("alternatively", "wait", "hmm")
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """`Method.texts`: {knob: vocabulary set of all tokens that spell one of the words, phrases' knob: rows of the others}.
+
+    Attributes:
+      words, ignore_case: of `reasoning.text.words.spellings`.
+      set_knob, phrases_knob: names of the two knobs; with phrases_knob "", a word of several tokens is an InputError.
+    """
+
+    words: tuple[str, ...]
+    ignore_case: bool = True
+    set_knob: str = "switch_set"
+    phrases_knob: str = "switch_phrases"
+
+    def __call__(self, engine) -> dict[str, Any]:
+        """Knobs for this engine's vocabulary. Raises InputError."""
+        model = engine.model
+        if model.tokenizer is None:
+            raise InputError("this model has no tokenizer, so no word has a token; name the sets of tokens as knobs")
+        ids, phrases = spellings(model.tokenizer.token_bytes(model.config.vocab_size), self.words, self.ignore_case)
+        if phrases and not self.phrases_knob:
+            raise InputError(f"no single token of this model spells {phrases[0]!r}; leave it out")
+        knobs: dict[str, Any] = {self.set_knob: engine.allowed_set(ids)} if ids else {}
+        return knobs | ({self.phrases_knob: [engine.pattern(phrase) for phrase in phrases]} if phrases else {})
+
+
+def make(
+    *,
+    penalty: float = 3.0,
+    window: int = 600,
+    words: Sequence[str] = WORDS,
+    ignore_case: bool = True,
+    reset: bool = True,
+    from_start: bool = True,
+    after_temperature: bool = False,
+    delimiters: Sequence[str] = ("<think>", "</think>"),
+    instruction: str = chain_of_thought.INSTRUCTION,
+    examples: Sequence[Sequence[str]] = (),
+    system: str = "",
+    n: int = 1,
+    temperature: float = 0.7,
+    top_p: float = 0.95,
+    max_tokens: int = 256,
+    stop: Sequence[str] = (),
+    seed: int = 0,
+    knobs: Mapping[str, Any] | None = None,
+) -> Method:
+    """Chain of thought under the penalty.
+
+    Args:
+      penalty: logits, the paper's α; 0 is plain sampling. window: tokens of a thought that it lasts, the paper's β.
+      words: that switch thoughts, with any space and (`ignore_case`) in any case; at most 4 that no single token spells.
+      reset, from_start, after_temperature: see `reasoning.decode.thought_switching.KNOBS`.
+      delimiters: what opens and closes thinking. With two empty ones the whole response is thinking.
+      The rest as in `reasoning.methods.chain_of_thought.make`.
+    """
+    one = chain_of_thought.make(
+        instruction=instruction,
+        examples=examples,
+        system=system,
+        n=n,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        stop=stop,
+        seed=seed,
+        knobs={
+            "switch_penalty": penalty,
+            "switch_window": window,
+            "switch_reset": int(reset),
+            "switch_from_start": int(from_start),
+            "switch_after_temperature": int(after_temperature),
+            "switch_everywhere": int(not any(delimiters)),
+            **(knobs or {}),
+        },
+    )
+    texts = Words(words if isinstance(words, str) else tuple(words), ignore_case)  # which refuses a bare string
+    return dataclasses.replace(one, name="thought_switching", texts=texts, delimiters=tuple(delimiters), chain=CHAIN)

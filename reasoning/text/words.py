@@ -1,0 +1,41 @@
+"""Which token ids spell a word, found by decoding the whole vocabulary and not by encoding the word.
+
+Encoding "wait" gives one of its ids; a text writes it with five (Qwen2.5: "wait", " wait", "Wait", " Wait", " WAIT" …), and
+which one depends on what stands before it. A word of several tokens has no id of its own: its parts are parts of other
+words too ("altern" + "atively"), so it is returned as a phrase, to be matched as a string (`reasoning.text.patterns`).
+
+Axis legend: `V` vocabulary.
+"""
+
+import collections
+from collections.abc import Sequence
+
+from reasoning.errors import InputError
+
+
+def spellings(
+    vocabulary: Sequence[bytes], words: Sequence[str], ignore_case: bool = True
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """(ids that spell one of `words`, ascending; the words that no single token spells, as they are written).
+
+    Args:
+      vocabulary: the V tokens' bytes (`Tokenizer.token_bytes`).
+      words: spaces around a word do not matter here; in a word that becomes a phrase they are kept.
+      ignore_case: "Wait" and "WAIT" spell "wait" too. Phrases have the case in which they are written, whatever this says.
+
+    Raises InputError for a bare string and for an empty word.
+    """
+    if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"words must be a list of strings, got {words!r}; write ({words!r},) for a single one")
+    if not all(word.strip() for word in words):
+        raise InputError("a word is empty; leave it out")
+
+    def canonical(text: str) -> str:
+        return text.strip().lower() if ignore_case else text.strip()
+
+    ids = collections.defaultdict(list)
+    for token, text in enumerate(vocabulary):
+        ids[canonical(text.decode(errors="replace"))].append(token)
+    single = {token for word in words for token in ids.get(canonical(word), ())}
+    phrases = tuple(dict.fromkeys(word for word in words if canonical(word) not in ids))
+    return tuple(sorted(single)), phrases
