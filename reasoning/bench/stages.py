@@ -1,6 +1,7 @@
-"""`bench.py stages`: what each transform and controller of the standard chain adds to a greedy decode step, in all rows.
+"""`bench.py stages`: what each transform and controller adds to a greedy decode step, in all rows.
 
-Knobs are data, so one compiled program serves all rows of the table but the last, which has another chain.
+Knobs are data, so one compiled program serves all settings of the standard chain, and one those of the chain that controls
+thinking; the last line of the table has a chain that does next to nothing.
 """
 
 import statistics
@@ -12,6 +13,8 @@ from reasoning.bench.ours import GREEDY, ClockedEngine
 from reasoning.bench.pairing import interleave, ratio
 from reasoning.decode import controllers, transforms
 from reasoning.decode.base import Chain
+from reasoning.decode.engine import STANDARD
+from reasoning.decode.thinking import CHAIN as THINKING
 from reasoning.models.model import Model
 
 NEVER = "☃☃☃"  # a string that no model writes here: a controller must watch for it and never act
@@ -44,6 +47,23 @@ def settings(engine: ClockedEngine) -> dict[str, dict[str, Any]]:
     }
 
 
+def thinking(engine: ClockedEngine) -> dict[str, dict[str, Any]]:
+    """Label → knobs of the chain that controls thinking: everything watched, and nothing that happens in so few tokens."""
+    pattern, script, last = engine.pattern(NEVER), engine.script([5]), engine.model.config.vocab_size - 1
+    phase = {"thinking_end": pattern, "thinking_stop_ids": [last]}
+    scripts = {"ignore_script": script, "end_script": script, "tail_script": script}
+    budget = phase | scripts | {"max_thinking": 1_000_000, "num_ignore": 4, "answer_reserve": 1}
+    switching = phase | {"switch_penalty": 3.0, "switch_window": 600, "switch_set": engine.allowed_set([last])}
+    switching |= {"switch_phrases": [pattern]}
+    return {
+        "thinking: no control": {},
+        "thinking: budget forcing": budget,
+        "thinking: switch penalty": switching,
+        "thinking: loops": phase | scripts | {"loop_repeats": 8},
+        "thinking: budget, switch penalty, loops": budget | switching | {"loop_repeats": 8},
+    }
+
+
 def stages(model: Model, batch: int, prompt: int, new: int, rounds: int) -> list[dict]:
     """One entry a setting: ms a step (median) and its overhead over greedy in per cent (median, low, high) by round.
 
@@ -52,8 +72,10 @@ def stages(model: Model, batch: int, prompt: int, new: int, rounds: int) -> list
     prompts = workload.prompts(batch, prompt, model.tokenizer, model.config.vocab_size)
     engine = ClockedEngine(model, max_slots=batch)
     wanted = settings(engine)
-    loop, bare = Loop(engine, prompts, new), Loop(engine, prompts, new, BARE)
+    controls = thinking(engine)
+    loop, controlled, bare = (Loop(engine, prompts, new, chain) for chain in (STANDARD, THINKING, BARE))
     runs = {name: (lambda knobs=knobs: loop.seconds(GREEDY | knobs) / new) for name, knobs in wanted.items()}
+    runs |= {name: (lambda knobs=knobs: controlled.seconds(GREEDY | knobs) / new) for name, knobs in controls.items()}
     runs["greedy, no other stage in the chain"] = lambda: bare.seconds(GREEDY) / new
     seconds = interleave(runs, rounds)
     return [
