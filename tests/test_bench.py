@@ -221,4 +221,7 @@ def test_the_script_explains_itself_and_refuses_in_one_line(tmp_path):
     assert "transformers and llama.cpp" in shown.stdout and "--rounds" in shown.stdout
     refused = bench("decide")
     assert refused.returncode == 2
-    assert refused.stderr == "error: say what to do, one of decode, prefill, mixed, stages, long, all; --help lists the flags\n"
+    assert (
+        refused.stderr
+        == "error: say what to do, one of decode, prefill, mixed, stages, long, forcing, all; --help lists the flags\n"
+    )

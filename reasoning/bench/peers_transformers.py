@@ -61,3 +61,36 @@ class Transformers:
         begin = time.perf_counter()
         self._prefill()
         return time.perf_counter() - begin
+
+
+@torch.inference_mode()
+def think(model: torch.nn.Module, prompts: list[list[int]], marks, budget: int, waits: int, answer: int) -> list[list[int]]:
+    """The loop of s1's README for a batch: prompts with thought and answer, as ids; `marks` of `reasoning.bench.forcing`."""
+    texts, left, ends = [list(ids) for ids in prompts], [budget] * len(prompts), [False] * len(prompts)
+    for turn in range(waits + 1):
+        going = [row for row in range(len(texts)) if left[row] > 0]
+        if not going:
+            break
+        new = _generate(model, [texts[row] for row in going], max(left[row] for row in going), marks.stops, turn > 0)
+        for row, ids in zip(going, new, strict=True):
+            ids = ids[: left[row]]
+            ends[row], left[row] = ids[-1] in marks.stops, left[row] - len(ids)
+            texts[row] += ids[:-1] if ends[row] else ids
+            if turn < waits and left[row] > 0:
+                texts[row] += marks.wait
+    for text, ended in zip(texts, ends, strict=True):
+        text += marks.closing if ended else marks.tail
+    new = _generate(model, texts, answer, marks.end, False)
+    return [text + ids for text, ids in zip(texts, new, strict=True)]
+
+
+def _generate(model, texts: list[list[int]], most: int, stops, one_at_least: bool) -> list[list[int]]:
+    """Greedy continuations of up to `most` ids, up to a stop id and with it; prompts are padded on the left."""
+    width = max(map(len, texts))
+    ids = torch.tensor([[stops[0]] * (width - len(text)) + text for text in texts])
+    mask = torch.tensor([[0] * (width - len(text)) + [1] * len(text) for text in texts])
+    out = model.generate(
+        ids, attention_mask=mask, max_new_tokens=most, min_new_tokens=int(one_at_least), do_sample=False,
+        eos_token_id=list(stops), pad_token_id=stops[0],
+    )[:, width:].tolist()  # fmt: skip
+    return [row[: next((i + 1 for i, token in enumerate(row) if token in stops), len(row))] for row in out]

@@ -1,14 +1,15 @@
 """The subcommands of scripts/bench.py: measure, print a table, return what a program may read."""
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reasoning.bench import decode, long, machine, mixed, stages, tables
+from reasoning.bench import decode, forcing, long, machine, mixed, stages, tables
 from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
 from reasoning.bench.peers import Make, open_peers
 
-NAMES = ("decode", "prefill", "mixed", "stages", "long", "all")
+NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "all")
 PREFILL = ((8, 128), (1, 512))  # rows × prompt length
 
 
@@ -21,6 +22,7 @@ def run(name: str, measured: Measured, settings: Mapping[str, Any], say: Callabl
     model, document = measured.model, {"environment": environment(), "settings": dict(settings)}
     document["machine"] = machine.measure().to_json()
     say(f"{model.name} on {' '.join(f'{key} {value}' for key, value in document['machine'].items())}")
+    settings = {**settings, "gguf": measured.gguf}
     names = NAMES[:-1] if name == "all" else (name,)
     peers: Mapping[str, Make] = {}
     if {"decode", "prefill"} & set(names):
@@ -56,11 +58,23 @@ def _long(model, peers, s):
     return entry, tables.long_table(entry)
 
 
+def _forcing(model, peers, s):
+    if (
+        not ({"transformers", "transformers-f32"} & set(s["peers"]))
+        or s["gguf"] is None
+        or importlib.util.find_spec("torch") is None
+    ):
+        return None, "left out: it needs transformers (pip install -e '.[bench]') and a model from a GGUF file"
+    entry = forcing.forcing(model, s["gguf"], s["slots"], s["prompt"] // 2, s["new"], 1, s["threads"], s["rounds"])
+    return entry, tables.forcing_table(entry)
+
+
 _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "decode": _decode,
     "prefill": _prefill,
     "mixed": _mixed,
     "stages": _stages,
     "long": _long,
+    "forcing": _forcing,
 }
 __all__: Sequence[str] = ("NAMES", "PREFILL", "run")

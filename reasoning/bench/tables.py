@@ -1,5 +1,6 @@
 """What was measured, as Markdown."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,13 @@ def stages_table(entries: Sequence[Mapping[str, Any]]) -> str:
     header = ("setting", "batch", "ms/step", "over greedy, %")
     rows = [(e["setting"], str(e["batch"]), f"{e['ms_per_step']:.2f}", spread(e["overhead_percent"], 1)) for e in entries]
     return markdown(header, rows)
+
+
+def forcing_table(entry: Mapping[str, Any]) -> str:
+    """Of `reasoning.bench.forcing.forcing`."""
+    header = ("batch", "budget", "Waits", "tokens, ours", "tokens, transformers", "seconds, ours", "transformers / ours")
+    row = (str(entry["batch"]), str(entry["budget"]), str(entry["waits"]), *(str(n) for n in entry["tokens"].values()))
+    return markdown(header, [(*row, f"{statistics.median(entry['seconds']['ours']):.1f}", spread(entry["theirs_over_ours"]))])
 
 
 def long_table(entry: Mapping[str, Any]) -> str:
