@@ -1,6 +1,6 @@
 """Asking for a length, in tokens, in steps, or as a class: does a model keep to it, and what does it do to accuracy?
 
-Paper: Muennighoff et al. 2025, arXiv 2501.19393, section 5 and appendix E.1 (tables 12 to 14).
+Paper: Muennighoff et al. 2025, arXiv 2501.19393, section 5 and appendix E (tables 12 to 14).
 
 COMMAND
   python scripts/evaluate.py --config configs/length_prompts.py

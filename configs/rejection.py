@@ -1,6 +1,6 @@
 """Rejection sampling to a length budget: what short samples say, and what it costs to wait for one.
 
-Paper: Muennighoff et al. 2025, arXiv 2501.19393, section 5 and appendix E.2: the tighter the budget the more accurate, and the
+Paper: Muennighoff et al. 2025, arXiv 2501.19393, section 5 and appendix E: the tighter the budget the more accurate, and the
 more tries (AIME 2024: 40 at 655 tries, 23 at one). The rows at N < n are those of as many tries at most.
 
 COMMAND

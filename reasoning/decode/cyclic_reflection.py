@@ -6,8 +6,8 @@
          0  ──╱──╲────╱─►  t / period          0 → +1 at 1/4 → −1 at 3/4 → 0 at 1, and again
         −1        ╲╱
 
-Source: Fan et al. 2025, "CyclicReflex: Improving Large Reasoning Models via Cyclical Reflection Token Scheduling", arXiv
-2506.11077, with the wave of its published code. That counts t from the start of the prompt; thinking begins here with t = 0.
+Source: Fan et al. 2025, "CyclicReflex: Improving Large Reasoning Models via Cyclical Reflection Token Scheduling",
+arXiv 2506.11077, with the wave of its published code. That counts t from the start of the text; thinking begins here with 0.
 
 Axis legend: `B` slots (rows), `V` vocabulary.
 """

@@ -1,8 +1,8 @@
 """Cyclic reflection (CyclicReflex): words that reconsider become likelier and less likely in turn while the model thinks.
 
 Source: Fan et al. 2025, "CyclicReflex: Improving Large Reasoning Models via Cyclical Reflection Token Scheduling",
-arXiv 2506.11077. Amplitude 5, period 1,200 (900 on AMC), temperature 0.6 and top-p 0.95 are those of its published code; so are
-the words, which stand there as five exact spellings.
+arXiv 2506.11077. Amplitude 5, period 1,200 (900 on AMC), temperature 0.6 and top-p 0.95 are those of its published code; so
+are the words, which stand there as five exact spellings.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Asking for a length: the question ends with how many tokens or steps to think for, or with a short or a long class.
 
-Source: Muennighoff et al. 2025, "s1: Simple test-time scaling", arXiv 2501.19393, section 5 and appendix E.1, with the sentences
+Source: Muennighoff et al. 2025, "s1: Simple test-time scaling", arXiv 2501.19393, section 5 and appendix E, with the sentences
 of its published evaluation code. Its models hardly keep to a number of tokens (asked for 1,024 they took 7,939, table 12).
 
 For steps the paper also trains on traces that count down in delimiters; here the prompt alone asks for them.

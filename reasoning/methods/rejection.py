@@ -1,6 +1,6 @@
 """Rejection sampling to a length budget: draw until a sample is short enough, and answer what that one says.
 
-Source: Muennighoff et al. 2025, "s1: Simple test-time scaling", arXiv 2501.19393, section 5 and appendix E.2. It scales the
+Source: Muennighoff et al. 2025, "s1: Simple test-time scaling", arXiv 2501.19393, section 5 and appendix E. It scales the
 wrong way there: the tighter the budget, the *better* the answers (AIME 2024 from 23 to 40), since short samples are those of
 lucky beginnings, and the dearer, from 1 to 655 tries a question.
 

@@ -1,7 +1,7 @@
 """Shortest of N (laconic decoding): sample several chains of thought and answer what the shortest of them says.
 
-Source: Wang et al. 2025, arXiv 2501.18585, table 4: "laconic decoding" beats the majority vote at equal N on AIME 2024 for
-QwQ-32B at N = 4 and 8, R1-Distill-Qwen-32B and R1. Right answers of such models are shorter than wrong ones (section 2.2).
+Source: Wang et al. 2025, arXiv 2501.18585, table 4: "laconic decoding" beats the majority vote of as many samples on AIME 2024
+for QwQ-32B, R1-Distill-Qwen-32B and R1, at N = 4, 8 and 16. Wrong answers of such models are the long ones (section 2).
 """
 
 import dataclasses

@@ -26,7 +26,8 @@ class FakeEngine:
       slow: {problem id: factor on the length of its samples}.
       crash_after: raise `error` in place of response number `crash_after` (from 0) of a `generate`; None never does.
       served: (id, sample) of every response handed out since the engine was made.
-      model: its tokenizer's ids are bytes and a few words. `pattern`, `script` and `allowed_set` give rows of tables over them.
+      model: its tokenizer's ids are bytes and three words.
+      pattern, script, allowed_set: give rows of real text tables over that vocabulary.
     """
 
     def __init__(self, skill=None, slow=None, crash_after=None, max_slots=4, error=KeyboardInterrupt):
@@ -36,7 +37,7 @@ class FakeEngine:
         self.live = 0
         self.error = error
         self.served = []
-        tokenizer = ByteTokenizer(("wait", "but", "alternatively"))
+        tokenizer = ByteTokenizer(["wait", " but", "Alternatively"])
         self.model = types.SimpleNamespace(tokenizer=tokenizer, config=types.SimpleNamespace(vocab_size=tokenizer.size))
         builder = TableBuilder(tokenizer.token_bytes(tokenizer.size), tokenizer.encode)
         self.pattern, self.script, self.allowed_set = builder.pattern, builder.script, builder.vocabulary_set
@@ -88,4 +89,4 @@ class FakeEngine:
         logprobs = np.array([-draw.random() for _ in range(length)], np.float32)
         reason = "stop" if length < max_tokens else "length"
         others = np.zeros((length, 0))
-        return Response(request.id, sample, text, tokens, forced, logprobs, logprobs, reason, ledger, others, others)
+        return Response(request.id, sample, text, tokens, forced, logprobs, reason, ledger, others, others)
