@@ -89,4 +89,4 @@ class FakeEngine:
         logprobs = np.array([-draw.random() for _ in range(length)], np.float32)
         reason = "stop" if length < max_tokens else "length"
         others = np.zeros((length, 0))
-        return Response(request.id, sample, text, tokens, forced, logprobs, reason, ledger, others, others)
+        return Response(request.id, sample, text, tokens, forced, logprobs, logprobs, reason, ledger, others, others)
