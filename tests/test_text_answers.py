@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasoning.text.answers import extract, normalise
+from reasoning.text.answers import extract, last_number, normalise
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,20 @@ def test_long_answer_hangs_the_run(name):
     extract(HOSTILE[name])
     normalise(HOSTILE[name])
     assert time.process_time() - begin < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("b = 178600 / 4465 = 40", "40"),
+        ("so it is 1,276,704 apples.", "1276704"),
+        ("20 - 5 = -15", "-15"),
+        ("5-2", "2"),
+        ("(3)-4", "4"),
+        ("3.50 dollars", "3.50"),
+        ("the end.", None),
+        ("", None),
+    ],
+)
+def test_last_number_is_cut_or_loses_its_sign(text, found):
+    assert last_number(text) == found

@@ -16,6 +16,7 @@ _DROPPED = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\[!,;:]|\\\$|\\(?:q?quad)(
 _FRACTION = re.compile(r"\\[dt]?frac\s?\{(\d+)\}\s?\{(\d+)\}")
 _LOOSE_SPACE = re.compile(r" (?![\w\s])|(?<![\w\s]) ")  # beside a sign, not between words
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_ANY_NUMBER = re.compile(r"(?:(?<![\w)])-)?\d+(?:,\d{3})*(?:\.\d+)?")  # the minus of "5-2" belongs to the sum
 _LAYERS = 8  # delimiters within delimiters; a bound, so that time stays linear in the text
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?")
 
@@ -28,6 +29,15 @@ def extract(text: str) -> str | None:
         "Final Answer:", else after the last "Answer:" (in any case). Places with nothing after them do not count.
     """
     return _last_boxed(text) or _last_line_after(_FINAL_ANSWER, text) or _last_line_after(_ANSWER, text)
+
+
+def last_number(text: str) -> str | None:
+    """The last number in `text`, without thousands commas, or None.
+
+    What to read where a model gives its answer in no agreed form; the "flexible-extract" of lm-evaluation-harness's GSM8K.
+    """
+    found = _ANY_NUMBER.findall(text)
+    return found[-1].replace(",", "") if found else None
 
 
 def normalise(answer: str | None) -> str | None:
