@@ -93,7 +93,7 @@ def test_bfloat16_weights_are_widened_or_rounded_again(tmp_path):
     path = reasoning.save(model, tmp_path / "out", shard_bytes=100_000_000)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(path, dtype="auto").state_dict()
     assert theirs["model.norm.weight"].dtype == torch.bfloat16
-    down = theirs["model.layers.7.mlp.down_proj.weight"].view(torch.int16).numpy().T
+    down = theirs["model.layers.7.mlp.down_proj.weight"].view(torch.int16).numpy()
     assert np.array_equal(down, np.asarray(model.params["layers"]["7"]["mlp"]["down"]["kernel"]).view(np.int16))
     for i in range(model.config.num_layers):
         norm = theirs[f"model.layers.{i}.post_attention_layernorm.weight"].float().numpy()
