@@ -143,7 +143,7 @@ from reasoning.evaluation import experiment
 class Slow(FakeEngine):
     def generate(self, requests, **options):
         for count, response in enumerate(super().generate(requests, **options)):
-            time.sleep(0.05 if count < 20 else 60)  # it is blown at before it can finish, on a busy machine too
+            time.sleep(0.05 if count < 20 else 0.5)  # it is blown at before it can finish, on a busy machine too
             yield response
 
 command.run(lambda argv: experiment.evaluate({config!r}, Path({workdir!r}), engine=Slow()))

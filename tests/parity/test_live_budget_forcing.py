@@ -33,7 +33,7 @@ class Greedy:
             )
             same = min(same, len(ids) - 1)
             if self._cache is not None and len(self._fed) > same:
-                self._cache.crop(same)
+                self._cache.crop(same - len(self._fed))
             out = self._model(torch.tensor([ids[same:]]), past_key_values=self._cache if same else None, use_cache=True)
             self._cache, self._fed = out.past_key_values, list(ids)
             self._known[tuple(ids)] = torch.topk(out.logits[0, -1], 8).indices.tolist()
