@@ -34,9 +34,10 @@ class Form(NamedTuple):
 
 
 FORMS = {
-    # s1's own models. "<|im_start|>" ends a thought, whatever role the model would have named after it.
+    # s1's own models. The line break behind the mark is none of the thought's tokens. "<|im_start|>" ends a thought, whatever
+    # role the model would have named after it.
     "s1": Form(
-        "<|im_start|>think\n", "<|im_start|>think", "<|im_start|>answer", "<|im_start|>answer",
+        "<|im_start|>think\n", "<|im_start|>think\n", "<|im_start|>answer", "<|im_start|>answer",
         "\n<|im_start|>answer\nFinal Answer:", ("<|im_start|>",),
     ),
     # Qwen3, which opens its thought itself, and the R1 distills, whose chat template does.
