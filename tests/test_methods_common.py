@@ -13,8 +13,9 @@ from reasoning.decode.base import Chain
 from reasoning.decode.engine import STANDARD
 from reasoning.errors import InputError
 from reasoning.methods import base
-from reasoning.methods.base import Method, method
+from reasoning.methods.base import Method, maker, method
 from reasoning.methods.prompts import FewShot
+from reasoning.methods.signatures import extends
 
 PROBLEMS = [{"id": f"p{index}", "question": f"What is {index} + 1?", "answer": str(index + 1)} for index in range(4)]
 EVERY = pytest.mark.parametrize("name", base.names())
@@ -92,7 +93,7 @@ def test_senseless_number_reaches_the_engine(name, field, value):
 def test_unknown_name_or_argument_does_not_say_what_there_is():
     with pytest.raises(InputError, match=r"unknown method 'majorty'; choose one of .*chain_of_thought.*direct.*majority"):
         method("majorty")
-    with pytest.raises(InputError, match=r"method 'majority' has no argument 'k'; choose from n, temperature"):
+    with pytest.raises(InputError, match=r"method 'majority' has no argument 'k'; choose from seed, n, temperature, instruction"):
         method("majority", k=3)
     with pytest.raises(InputError, match=r"no module 'my.method'"):
         method("my.method")
@@ -201,3 +202,14 @@ def test_method_is_any_callable_bundle():
 def test_problem_without_a_question_escapes_as_a_key_error():
     with pytest.raises(InputError, match="needs the fields id and question, one has id, text"):
         method("direct").requests([{"id": "a", "text": "1 + 1"}])
+
+
+def test_argument_of_the_method_below_is_lost_or_keeps_its_default():
+    assert method("majority").n == 8 and method("majority").knobs["temperature"] == 0.7
+    assert method("shortest").knobs == {**method("majority").knobs, "top_p": 0.95}
+    assert method("budget_forcing", form="prompt", knobs={"top_k": 5}).knobs["top_k"] == 5
+    assert method("rejection", system="Be brief.").prompt("Why?")[0] == {"role": "system", "content": "Be brief."}
+    with pytest.raises(TypeError, match="chain_of_thought.make has no argument samples"):
+        extends(maker("chain_of_thought"), samples=3)(lambda **rest: None)
+    with pytest.raises(TypeError, match="budge"):
+        maker("rejection")(budge=3)

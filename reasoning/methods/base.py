@@ -19,7 +19,7 @@ from reasoning.decode.requests import Request, Response
 from reasoning.errors import InputError
 from reasoning.text.answers import extract
 
-NOT_METHODS = {"base", "prompts"}
+NOT_METHODS = {"base", "prompts", "signatures"}
 Vote = Callable[..., str | None]  # called by `cast`
 
 

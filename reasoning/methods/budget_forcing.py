@@ -13,6 +13,7 @@ from reasoning.decode.thinking import CHAIN
 from reasoning.errors import InputError
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
+from reasoning.methods.signatures import extends
 
 
 class Form(NamedTuple):
@@ -75,6 +76,7 @@ class Texts:
         return {"thinking_stop_ids": list(dict.fromkeys(stops)), **scripts}
 
 
+@extends(chain_of_thought.make, max_tokens=1024)
 def make(
     *,
     form: str | Sequence[Any] = "think",
@@ -87,16 +89,8 @@ def make(
     soft_thinking: int = -1,
     soft_rank: int = 5,
     answer_tokens: int = 64,
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    n: int = 1,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    max_tokens: int = 1024,
-    stop: Sequence[str] = (),
-    seed: int = 0,
     knobs: Mapping[str, Any] | None = None,
+    **rest: Any,
 ) -> Method:
     """Chain of thought with a forced length.
 
@@ -119,15 +113,6 @@ def make(
     if shape.end not in shape.closing or shape.end not in shape.tail:
         raise InputError(f"what is forced to end a thought must hold the delimiter {shape.end!r}, or the thought would go on")
     one = chain_of_thought.make(
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=seed,
         knobs={
             "max_thinking": max_thinking,
             "max_round": max_round,
@@ -139,6 +124,7 @@ def make(
             "answer_reserve": answer_tokens,
             **(knobs or {}),
         },
+        **rest,
     )
     texts = Texts(shape, ignore_string)
     return dataclasses.replace(one, name="budget_forcing", texts=texts, delimiters=(shape.start, shape.end), chain=CHAIN)

@@ -12,11 +12,13 @@ from typing import Any
 from reasoning.decode.thinking import CHAIN
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
+from reasoning.methods.signatures import extends
 from reasoning.methods.thought_switching import Words
 
 WORDS = ("wait", "but", "alternatively")
 
 
+@extends(chain_of_thought.make, temperature=0.6, top_p=0.95)
 def make(
     *,
     amplitude: float = 5.0,
@@ -24,16 +26,8 @@ def make(
     words: Sequence[str] = WORDS,
     ignore_case: bool = True,
     delimiters: Sequence[str] = ("<think>", "</think>"),
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    n: int = 1,
-    temperature: float = 0.6,
-    top_p: float = 0.95,
-    max_tokens: int = 256,
-    stop: Sequence[str] = (),
-    seed: int = 0,
     knobs: Mapping[str, Any] | None = None,
+    **rest: Any,
 ) -> Method:
     """Chain of thought under the wave.
 
@@ -44,21 +38,13 @@ def make(
       The rest as in `reasoning.methods.chain_of_thought.make`.
     """
     one = chain_of_thought.make(
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=seed,
         knobs={
             "reflection_amplitude": amplitude,
             "reflection_period": period,
             "reflection_everywhere": int(not any(delimiters)),
             **(knobs or {}),
         },
+        **rest,
     )
     texts = Words(words if isinstance(words, str) else tuple(words), ignore_case, "reflection_set", phrases_knob="")
     return dataclasses.replace(one, name="cyclic_reflection", texts=texts, delimiters=tuple(delimiters), chain=CHAIN)

@@ -7,13 +7,13 @@ For steps the paper also trains on traces that count down in delimiters; here th
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reasoning.errors import InputError
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
 from reasoning.methods.prompts import FewShot, Message
+from reasoning.methods.signatures import extends
 
 SENTENCES = {
     "tokens": "Think for up to {} tokens.",
@@ -37,21 +37,8 @@ class Ending:
         return [*before, {**last, "content": f"{last['content']}\n\n{self.sentence}"}]
 
 
-def make(
-    *,
-    unit: str = "tokens",
-    amount: int = 1024,
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    n: int = 1,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    max_tokens: int = 256,
-    stop: Sequence[str] = (),
-    seed: int = 0,
-    knobs: Mapping[str, Any] | None = None,
-) -> Method:
+@extends(chain_of_thought.make)
+def make(*, unit: str = "tokens", amount: int = 1024, **rest: Any) -> Method:
     """Chain of thought of a length that the prompt asks for.
 
     Args:
@@ -64,16 +51,5 @@ def make(
         raise InputError(f"method 'length_prompts': unit must be one of {', '.join(SENTENCES)}, got {unit!r}")
     if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
         raise InputError(f"method 'length_prompts': amount must be a whole number ≥ 1, got {amount!r}")
-    one = chain_of_thought.make(
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=seed,
-        knobs=knobs,
-    )
+    one = chain_of_thought.make(**rest)
     return dataclasses.replace(one, name="length_prompts", prompt=Ending(one.prompt, SENTENCES[unit].format(amount)))

@@ -7,11 +7,12 @@ section 2: the unweighted vote, which table 1 there finds as good as the weighte
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
+from reasoning.methods.signatures import extends
 from reasoning.text.answers import normalise
 
 
@@ -36,19 +37,8 @@ class Plurality:
         return tied[int.from_bytes(draw, "big") % len(tied)]
 
 
-def make(
-    *,
-    n: int = 8,
-    temperature: float = 0.7,
-    top_p: float = 1.0,
-    seed: int = 0,
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    max_tokens: int = 256,
-    stop: Sequence[str] = (),
-    knobs: Mapping[str, Any] | None = None,
-) -> Method:
+@extends(chain_of_thought.make, n=8, temperature=0.7)
+def make(*, seed: int = 0, **rest: Any) -> Method:
     """The vote of `n` sampled chains of thought.
 
     Args:
@@ -58,16 +48,5 @@ def make(
       seed: of the samples and of the ties.
       The rest as in `reasoning.methods.chain_of_thought.make`.
     """
-    one = chain_of_thought.make(
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=seed,
-        knobs=knobs,
-    )
+    one = chain_of_thought.make(seed=seed, **rest)
     return dataclasses.replace(one, name="majority", vote=Plurality(seed))

@@ -9,12 +9,13 @@ Length is that of the whole response, thinking and answer.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from reasoning.errors import InputError
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
+from reasoning.methods.signatures import extends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,20 +35,8 @@ class FirstThatFits:
         return next((index for index, length in enumerate(lengths, start=1) if length <= self.budget), 0)
 
 
-def make(
-    *,
-    budget: int = 128,
-    n: int = 8,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_tokens: int = 256,
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    stop: Sequence[str] = (),
-    seed: int = 0,
-    knobs: Mapping[str, Any] | None = None,
-) -> Method:
+@extends(chain_of_thought.make, n=8, temperature=1.0)
+def make(*, budget: int = 128, **rest: Any) -> Method:
     """The first of at most `n` chains of thought that fits.
 
     Args:
@@ -60,16 +49,5 @@ def make(
     """
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
         raise InputError(f"method 'rejection': budget must be a whole number of tokens ≥ 1, got {budget!r}")
-    one = chain_of_thought.make(
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=seed,
-        knobs=knobs,
-    )
+    one = chain_of_thought.make(**rest)
     return dataclasses.replace(one, name="rejection", vote=FirstThatFits(min(budget, one.max_tokens - 1)))

@@ -5,11 +5,12 @@ for QwQ-32B, R1-Distill-Qwen-32B and R1, at N = 4, 8 and 16. Wrong answers of su
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from reasoning.methods import chain_of_thought, majority
+from reasoning.methods import majority
 from reasoning.methods.base import Method
+from reasoning.methods.signatures import extends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,30 +25,8 @@ class Shortest:
         return answers[min(readable, key=lambda index: lengths[index] if lengths else 0)] if readable else None
 
 
-def make(
-    *,
-    n: int = 8,
-    temperature: float = 0.7,
-    top_p: float = 0.95,
-    seed: int = 0,
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    max_tokens: int = 256,
-    stop: Sequence[str] = (),
-    knobs: Mapping[str, Any] | None = None,
-) -> Method:
+@extends(majority.make, top_p=0.95)
+def make(**rest: Any) -> Method:
     """The shortest of `n` sampled chains of thought, at the paper's temperature and top-p; arguments of `majority.make`."""
-    one = majority.make(
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        max_tokens=max_tokens,
-        stop=stop,
-        knobs=knobs,
-    )
+    one = majority.make(**rest)
     return dataclasses.replace(one, name="shortest", vote=Shortest())

@@ -13,6 +13,7 @@ from reasoning.decode.thinking import CHAIN
 from reasoning.errors import InputError
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
+from reasoning.methods.signatures import extends
 from reasoning.text.words import spellings
 
 # The paper names "alternatively" and publishes no list. A public reproduction has these three, as four ids of the vocabulary.
@@ -45,6 +46,7 @@ class Words:
         return knobs | ({self.phrases_knob: [engine.pattern(phrase) for phrase in phrases]} if phrases else {})
 
 
+@extends(chain_of_thought.make, temperature=0.7, top_p=0.95)
 def make(
     *,
     penalty: float = 3.0,
@@ -55,16 +57,8 @@ def make(
     from_start: bool = True,
     after_temperature: bool = False,
     delimiters: Sequence[str] = ("<think>", "</think>"),
-    instruction: str = chain_of_thought.INSTRUCTION,
-    examples: Sequence[Sequence[str]] = (),
-    system: str = "",
-    n: int = 1,
-    temperature: float = 0.7,
-    top_p: float = 0.95,
-    max_tokens: int = 256,
-    stop: Sequence[str] = (),
-    seed: int = 0,
     knobs: Mapping[str, Any] | None = None,
+    **rest: Any,
 ) -> Method:
     """Chain of thought under the penalty.
 
@@ -76,15 +70,6 @@ def make(
       The rest as in `reasoning.methods.chain_of_thought.make`.
     """
     one = chain_of_thought.make(
-        instruction=instruction,
-        examples=examples,
-        system=system,
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=seed,
         knobs={
             "switch_penalty": penalty,
             "switch_window": window,
@@ -94,6 +79,7 @@ def make(
             "switch_everywhere": int(not any(delimiters)),
             **(knobs or {}),
         },
+        **rest,
     )
     texts = Words(words if isinstance(words, str) else tuple(words), ignore_case)  # which refuses a bare string
     return dataclasses.replace(one, name="thought_switching", texts=texts, delimiters=tuple(delimiters), chain=CHAIN)
