@@ -153,10 +153,12 @@ def test_a_lost_response_counts_as_a_wrong_thought(grader):
 
 def test_attempts_are_not_what_the_model_read_and_wrote(engine):
     chain = method("chain_of_thought")
-    record = {"problem": "a", "sample": 3, "correct": False, "ids": [*TEXT.encode(), STOP]}
+    record = {"problem": "a", "sample": 3, "correct": False, "ids": [*TEXT.encode(), STOP], "thinking": len(TEXT) + 1}
     (found,) = attempts([record], PROBLEMS, chain, engine)
     assert bytes(found.prompt) == engine.model.tokenizer.render(chain.prompt("What is 6 * 7?")).encode()
     assert found.tokens == tuple(record["ids"]) and found.thoughts.text == TEXT and found.sample == 3
+    (short,) = attempts([{**record, "thinking": 20}], PROBLEMS, chain, engine)
+    assert short.tokens == found.tokens and short.thoughts.text == TEXT[:20], "what stands behind the thinking is no thought"
     del record["ids"]
     with pytest.raises(InputError, match="holds no token ids"):
         attempts([record], PROBLEMS, chain, engine)

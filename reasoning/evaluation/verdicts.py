@@ -7,9 +7,12 @@ All thoughts of all responses are one `generate`: the prefixes of a response beg
 once and forks.
 """
 
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from tqdm import tqdm
 
 from reasoning.data.tasks import Problem
 from reasoning.decode.base import Chain
@@ -18,6 +21,7 @@ from reasoning.decode.requests import Request, Response
 from reasoning.errors import InputError
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.pool import Record
+from reasoning.evaluation.thinking import recorded
 from reasoning.evaluation.thoughts import DEFAULT, Switches, Thoughts, segment, token_texts
 from reasoning.evaluation.underthinking import Judged
 from reasoning.methods.base import Method
@@ -33,7 +37,7 @@ class Attempt:
     Attributes:
       problem, sample: which. correct: the response as a whole.
       prompt, tokens: ids that it was given and that it wrote, a stop id included.
-      thoughts: of `tokens`.
+      thoughts: of the tokens of the thinking, which are all where nothing closes it.
     """
 
     problem: str
@@ -74,7 +78,7 @@ def attempts(
             )
         ids = tuple(record["ids"])
         prompt = tuple(tokenizer.encode_chat(method.prompt(problems[record["problem"]].question)))
-        thoughts = segment(token_texts(pieces, ids), switches)
+        thoughts = segment(token_texts(pieces, ids)[: recorded(record)], switches)
         out.append(Attempt(record["problem"], record["sample"], record["correct"], prompt, ids, thoughts))
     return out
 
@@ -147,10 +151,12 @@ def judge(
     forced: str = FORCED,
     max_tokens: int = MAX_TOKENS,
     chain: Chain = STANDARD,
+    show: str = "",
 ) -> list[Judged]:
     """`questions`, one `engine.generate`, and `judged`. Raises InputError as they do.
 
-    `chain` is any with a temperature, its other knobs neutral; that of the run is compiled already.
+    `chain` is any with a temperature, its other knobs neutral; that of the run is compiled already. `show` names a progress bar
+    on standard error; "" shows none.
     """
     tokenizer = engine.model.tokenizer
     asked = questions(
@@ -161,4 +167,5 @@ def judge(
         context=engine.model.config.context,
     )
     responses = engine.generate([one.request for one in asked], chain=chain)
+    responses = tqdm(responses, desc=show, total=len(asked), unit="thought", file=sys.stderr, disable=not show)
     return judged(attempts, asked, responses, problems, grader, forced)

@@ -38,7 +38,9 @@ class FakeEngine:
         self.error = error
         self.served = []
         tokenizer = ByteTokenizer(["wait", " but", "Alternatively"])
-        self.model = types.SimpleNamespace(tokenizer=tokenizer, config=types.SimpleNamespace(vocab_size=tokenizer.size))
+        self.model = types.SimpleNamespace(
+            tokenizer=tokenizer, config=types.SimpleNamespace(vocab_size=tokenizer.size, context=4096)
+        )
         builder = TableBuilder(tokenizer.token_bytes(tokenizer.size), tokenizer.encode)
         self.pattern, self.script, self.allowed_set = builder.pattern, builder.script, builder.vocabulary_set
 

@@ -1,0 +1,137 @@
+"""Thoughts of a finished run: how often it switched, and how much of its wrong responses came after a thought that was right.
+
+<label>/thoughts.json    the judge's findings about one method; one that is there already is not asked for again
+report/thoughts.md, .csv a line per method
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reasoning.data.tasks import Problem
+from reasoning.errors import InputError
+from reasoning.evaluation import experiment, tables
+from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.identity import check_weights
+from reasoning.evaluation.records import read_lines, write_atomic, write_json
+from reasoning.evaluation.stats import Estimate
+from reasoning.evaluation.thoughts import DEFAULT, Switches, mean_spacing, mean_switches
+from reasoning.evaluation.underthinking import Judged, underthinking, weighted_underthinking
+from reasoning.evaluation.verdicts import FORCED, attempts, judge
+from reasoning.methods.base import Method
+
+HEADER = ("method", "responses", "wrong", "switches", "tokens a thought", "had it right", "ξ_UT", "95 %", "weighted", "95 %")
+NOTES = (
+    "switches: of a response. had it right: wrong responses that, cut off at the end of some thought, would have been right.\n"
+    "ξ_UT: mean share of a wrong response behind the first such thought; weighted: over all responses, right ones counting 0\n"
+    "(arXiv 2501.18585, equations 1 and 3; higher is worse)."
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method: means over its responses, and what the judge found."""
+
+    label: str
+    switches: float
+    spacing: float
+    judged: tuple[Judged, ...]
+
+    @property
+    def cells(self) -> list[str]:
+        """A line under `HEADER`."""
+        wrong = [one for one in self.judged if not one.correct]
+        right = sum(one.through is not None for one in wrong)
+        share = underthinking(self.judged)
+        return [
+            self.label, str(len(self.judged)), str(len(wrong)), f"{self.switches:.2f}", f"{self.spacing:.1f}", str(right),
+            *(_interval(share) if share else ("–", "–")), *_interval(weighted_underthinking(self.judged)),
+        ]  # fmt: skip
+
+
+def report(workdir: Path, engine: Any = None, switches: Switches = DEFAULT, show: bool = True) -> str:
+    """Judges every method of a finished run directory that is not judged yet; returns the table as text.
+
+    Args:
+      engine: instead of the one that the run's configuration names.
+      switches: what begins a thought. show: a progress bar on standard error.
+    Raises:
+      InputError: no run, an unfinished one, or one whose records hold no token ids.
+    """
+    try:
+        identity = json.loads((workdir / "config.json").read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py"
+        ) from error
+    config = identity["config"]
+    problems = {problem.id: problem for problem in experiment.build_task(config).problems}
+    lines = []
+    with Grader() as grader:
+        for label, method in experiment.build_methods(config).items():
+            line = read(workdir / label / "thoughts.json", switches)
+            if line is None:
+                if engine is None:
+                    engine = experiment.build_engine(config, None)
+                    model = {"name": config["model"], "source": engine.model.source}
+                    check_weights(workdir, identity, model)
+                line = _judge(workdir / label, method, problems, engine, grader, switches, show)
+            lines.append(line)
+    cells = [line.cells for line in lines]
+    write_atomic(workdir / "report" / "thoughts.md", tables.markdown(HEADER, cells) + f"\n\n{NOTES}\n")
+    write_atomic(workdir / "report" / "thoughts.csv", tables.comma_separated(HEADER, cells))
+    return tables.aligned(HEADER, cells) + f"\n\n{NOTES}"
+
+
+def forced(method: Method) -> str:
+    """What asks for the answer at the end of a thought: the delimiter that closes thinking, where there is one, comes first."""
+    closing = method.delimiters[1]
+    if not closing:
+        return FORCED
+    return f"\n{closing}" if closing.rstrip().lower().endswith("answer:") else f"\n{closing}{FORCED}"
+
+
+def read(path: Path, switches: Switches) -> Line | None:
+    """What was judged before with the same `switches`; None if nothing was."""
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError:
+        return None
+    if found["switches"] != json.loads(json.dumps(asdict(switches))):
+        return None
+    return Line(path.parent.name, found["mean_switches"], found["mean_spacing"], tuple(Judged(**one) for one in found["judged"]))
+
+
+def _judge(
+    directory: Path,
+    method: Method,
+    problems: Mapping[str, Problem],
+    engine: Any,
+    grader: Grader,
+    switches: Switches,
+    show: bool,
+) -> Line:
+    records, _ = read_lines(directory / "generations.jsonl")
+    lacking = len(problems) * method.n - len(records)
+    if lacking:
+        raise InputError(f"{directory} lacks {lacking} samples; run scripts/evaluate.py on it again to finish them")
+    found = attempts(records, problems, method, engine, switches)
+    thoughts = [one.thoughts for one in found]
+    answered = judge(engine, grader, found, problems, forced=forced(method), show=directory.name if show else "")
+    line = Line(directory.name, mean_switches(thoughts), mean_spacing(thoughts), tuple(answered))
+    write_json(
+        directory / "thoughts.json",
+        {
+            "switches": asdict(switches),
+            "mean_switches": line.switches,
+            "mean_spacing": line.spacing,
+            "judged": [asdict(one) for one in answered],
+        },
+    )
+    return line
+
+
+def _interval(found: Estimate) -> tuple[str, str]:
+    return f"{found.value:.3f}", f"{found.low:.3f} … {found.high:.3f}"
