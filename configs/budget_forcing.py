@@ -1,38 +1,43 @@
 """Budget forcing: accuracy against thinking tokens, cut short (truncation) and made longer by "Wait" (extrapolation).
 
 Paper: Muennighoff et al. 2025, s1, arXiv 2501.19393, sections 3.1 and 5.
-All labels share one compiled program. Truncation: the budgets below the natural length. Extrapolation: ends suppressed once,
-twice and four times, with "Wait", with "Hmm", and with a string that says nothing ("\\n"), which spends the same tokens.
+All labels share one compiled program, and the two regions are two sweeps of the report:
+
+    truncation      budgets below the natural length
+    extrapolation   ends suppressed once and more often, against thinking freely: with "Wait", and with two controls that say
+                    nothing, a line break (the model goes on by itself) and dots (as many more tokens, without a thought)
 
 COMMAND
   python scripts/evaluate.py --config configs/budget_forcing.py:n=200
-  python scripts/evaluate.py --config configs/budget_forcing.py:n=200,model=qwen2.5-coder-1.5b-instruct
+  python scripts/evaluate.py --config configs/budget_forcing.py:n=100,task=asdiv,model=qwen2.5-coder-1.5b-instruct
 
-MEASURED: nothing yet.
+MEASURED: docs/results.md.
 """
 
 from configs import common
+from configs.tasks import asked
 
-BUDGETS = (0, 8, 16, 32, 64)
-WAITS = (1, 2, 4)
-STRINGS = {"wait": "Wait", "hmm": "Hmm", "neutral": "\n"}
+# Budgets below the natural length; then what is forced how often.
+BUDGETS = {"chain_sum": (0, 16, 32), "simple_equations": (0, 8, 16), "asdiv": (0, 4, 8)}
+CONTROLS = {"newline_1": ("\n", 1), "dots_1": (" ." * 16, 1)}
+WAITS = {"wait_1": ("Wait", 1), "wait_2": ("Wait", 2)}
+MORE = {"hmm_1": ("Hmm", 1), "alternatively_1": ("Alternatively", 1), "wait_4": ("Wait", 4)}
 
 
 def get_config(arg=None):
-    """n: problems; model: any that `reasoning.load` takes; seed: of all samples."""
-    arg = common.parse_arg(arg, n=200, model=common.MODEL, seed=0)
-    config = common.base(arg.model, common.task("chain_sum", size=arg.n), arg.seed)
-    shared = {"form": "prompt", "examples": common.CHAIN_SUM_STEPS, "instruction": "", "max_tokens": 384, "answer_tokens": 16}
+    """task: of configs/tasks.py; n: problems; more: other strings, four Waits; model: any that `reasoning.load` takes."""
+    arg = common.parse_arg(arg, task="chain_sum", n=200, more=False, model=common.MODEL, seed=0)
+    task = asked(arg.task)
+    config = common.base(arg.model, task.task(arg.n), arg.seed)
+    shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "max_tokens": 384, "answer_tokens": 16}
     config.methods.free = common.method("budget_forcing", **shared)
     cut, longer = {"free": None}, {"free": None}
-    for budget in BUDGETS:
+    for budget in BUDGETS[arg.task]:
         label = f"budget_{budget}"
         config.methods[label], cut[label] = common.method("budget_forcing", max_thinking=budget, **shared), budget
-    for name, string in STRINGS.items():
-        for count in WAITS if name == "wait" else WAITS[:1]:
-            label = f"{name}_{count}"
-            config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
-            longer[label] = None
+    for label, (string, count) in {**CONTROLS, **WAITS, **(MORE if arg.more else {})}.items():
+        config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
+        longer[label] = None
     config.sweep = {"truncation": cut, "extrapolation": longer}
     return config
 

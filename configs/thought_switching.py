@@ -8,29 +8,41 @@ COMMAND
   python scripts/evaluate.py --config configs/thought_switching.py:n=100
   python scripts/evaluate.py --config configs/thought_switching.py:model=my/thinker,think,tokens=32768 --config.seed=1
 
-MEASURED: nothing yet.
+  python scripts/evaluate.py --config configs/thought_switching.py:grid,samples=1
+
+scripts/thoughts.py, given such a run, says how much of its wrong responses was underthinking.
+
+MEASURED: docs/results.md.
 """
 
 import itertools
 
 from configs import common
 
+GRID = tuple(itertools.product((3.0, 5.0, 10.0, 20.0), (300, 400, 500, 600, 700)))  # the paper's
 THINK = ("<think>", "</think>")
 
 
 def get_config(arg=None):
-    """n: problems; samples: of each, of so many tokens; think: the model writes <think>; model: what `reasoning.load` takes."""
-    arg = common.parse_arg(arg, n=100, samples=4, model=common.MODEL, think=False, tokens=160, seed=0)
+    """n: problems; samples: of each, of so many tokens; think: the model writes <think>; grid: α × β in this one run."""
+    arg = common.parse_arg(arg, n=100, samples=4, model=common.MODEL, think=False, grid=False, tokens=160, seed=0)
     config = common.base(arg.model, common.task("chain_sum", size=arg.n), arg.seed)
     shared = {"examples": common.CHAIN_SUM_STEPS, "instruction": "", "n": arg.samples, "max_tokens": arg.tokens}
     config.methods.plain = common.method("chain_of_thought", **shared, temperature=0.7, top_p=0.95)
     shared |= {"delimiters": THINK if arg.think else ("", ""), "temperature": 0.7, "top_p": 0.95}
-    config.methods.tip = common.method("thought_switching", **shared)
-    config.methods.cyclic = common.method("cyclic_reflection", **shared)
+    if not arg.grid:
+        config.methods.tip = common.method("thought_switching", **shared)
+        config.methods.cyclic = common.method("cyclic_reflection", **shared)
+        return config
+    places = {}
+    for penalty, window in GRID:
+        label = f"tip_{penalty:g}_{window}"
+        config.methods[label] = common.method("thought_switching", penalty=penalty, window=window, **shared)
+        places[label] = {"alpha": penalty, "beta": window}
+    config.sweep = {"tip": places}
     return config
 
 
 def get_sweep():
-    """The paper's grid."""
-    grid = itertools.product((3.0, 5.0, 10.0, 20.0), (300, 400, 500, 600, 700))
-    return [{"config.methods.tip.penalty": penalty, "config.methods.tip.window": window} for penalty, window in grid]
+    """The paper's grid as runs of their own."""
+    return [{"config.methods.tip.penalty": penalty, "config.methods.tip.window": window} for penalty, window in GRID]

@@ -28,10 +28,12 @@ def planned(**settings):
     return plan
 
 
-def run(label, tokens, values, forced=0.0, reasons=None):
+def run(label, tokens, values, forced=0.0, reasons=None, whole=None):
     values = tuple(map(float, values))
     thinking = (float(tokens),) * len(values) if np.isscalar(tokens) else tuple(tokens)
-    return Run(label, thinking, values, stats.estimate(values), forced, reasons or {"stop": len(values)})
+    return Run(
+        label, thinking, values, stats.estimate(values), forced, reasons or {"stop": len(values)}, whole or (True,) * len(values)
+    )
 
 
 def share(right, of=40):
@@ -145,6 +147,22 @@ def test_lengths_are_taken_as_known_exactly():
         {"a": None, "b": None}, run("a", 100, share(20, 100)), run("b", 150 * spread / spread.mean(), share(80, 100))
     )
     assert np.diff(unsure.scaling_interval()) > 1.5 * np.diff(sure.scaling_interval())
+
+
+def test_problems_that_the_first_run_cut_off_count_as_gains_of_a_longer_one():
+    method_of = method("budget_forcing", form="prompt", max_tokens=100, answer_tokens=20)
+    assert sweeps.room(method_of) == 80 and sweeps.room(method("chain_of_thought")) == math.inf
+    cut = record("a", False, 85, 77, forced=3)
+    records = [cut, record("b", False, 40, 30), record("c", True, 40, 30), record("d", False, 90, 30, reason="length")]
+    first = sweeps.measure("free", records, room=80)
+    assert first.whole == (False, True, True, False)
+    longer = run("wait", 60, [1, 1, 1, 1])
+    gain = sweep_of({"free": None, "wait": None}, first, longer).gain(longer)
+    assert (gain.n, gain.difference) == (2, 0.5)
+    nothing = sweep_of({"free": None, "wait": None}, dataclasses.replace(first, whole=(False,) * 4), longer)
+    assert nothing.gain(longer) is None and nothing.gain(nothing.runs[0]) is None
+    table = sweep_tables.text([sweep_of({"free": None, "wait": None}, first, longer)], tables.markdown)
+    assert "| − free, 2 problems |" in table and "| +0.500 |" in table
 
 
 # ------------------------------------------------------------------------------------------------- tables

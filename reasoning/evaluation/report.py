@@ -73,7 +73,7 @@ def report(workdir: Path) -> Report:
         write_json(workdir / label / "scores.json", {"label": label, "config_hash": identity["hash"], **summary(new, records)})
         found += new
         if label in sweep_plan.labels(planned):
-            measured[label] = sweeps.measure(label, records)
+            measured[label] = sweeps.measure(label, records, room=sweeps.room(method))
     out = workdir / "report"
     made = Report(
         title=f"{model_name(identity['model'])}\n{task_name(config['task'])}, {len(problems)} problems",

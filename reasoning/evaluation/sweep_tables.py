@@ -4,20 +4,22 @@ import json
 import math
 from collections.abc import Callable, Sequence
 
+from reasoning.evaluation.stats import Comparison
 from reasoning.evaluation.sweep_plan import Setting
 from reasoning.evaluation.sweeps import Run, Sweep
 from reasoning.evaluation.tables import comma_separated
 
 RUN_HEADER = ("thinking tokens", "accuracy", "95 % interval", "forced", "how samples ended")
+GAIN_HEADER = ("95 % interval", "MDE")
 SUMMARY_HEADER = ("sweep", "runs", "Control", "Scaling", "95 % interval", "Performance")
 NOTE = (
-    "thinking tokens: mean of a sample, up to the closing delimiter. forced: share of all tokens. Control: share of runs that\n"
-    "thought as long as asked. Scaling: mean slope over pairs of runs, percentage points per doubling of the thinking tokens.\n"
-    "Performance: the best accuracy, raised by luck; its interval is that run's."
+    "thinking tokens: mean of a sample, up to the closing delimiter. − first run: paired, on problems that it ended itself.\n"
+    "forced: share of all tokens. Control: share of runs that thought as long as asked. Scaling: mean slope over pairs of runs,\n"
+    "percentage points per doubling of the thinking tokens. Performance: the best accuracy, raised by luck."
 )
 FIELDS = (
     "sweep", "method", "min", "max", "x_name", "x", "y_name", "y", "problems", "thinking_tokens",
-    "accuracy", "low", "high", "mde", "forced", "stop_reasons",
+    "accuracy", "low", "high", "mde", "whole", "gain", "gain_low", "gain_high", "gain_mde", "forced", "stop_reasons",
 )  # fmt: skip
 
 Render = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
@@ -39,7 +41,10 @@ def csv(found: Sequence[Sweep]) -> str:
             names, place = sweep.plan.axes or (None, None), setting.place or (None, None)
             quality = [run.accuracy.n, run.tokens, run.accuracy.value, run.accuracy.low, run.accuracy.high, run.accuracy.mde]
             position = [names[0], place[0], names[1], place[1]]
-            lines.append([sweep.plan.name, run.label, *bounds, *position, *quality, run.forced, json.dumps(run.reasons)])
+            gain = sweep.gain(run)
+            gained = [gain.difference, gain.low, gain.high, gain.mde] if gain else [None] * 4
+            reasons = json.dumps(run.reasons)
+            lines.append([sweep.plan.name, run.label, *bounds, *position, *quality, sum(run.whole), *gained, run.forced, reasons])
     return comma_separated(FIELDS, lines)
 
 
@@ -51,7 +56,9 @@ def asked(setting: Setting) -> str:
 
 
 def _header(sweep: Sweep) -> list[str]:
-    return [sweep.plan.name, *(sweep.plan.axes or ("asked for",)), *RUN_HEADER]
+    first = sweep.runs[0]
+    against = f"− {first.label}, {sum(first.whole)} problems"
+    return [sweep.plan.name, *(sweep.plan.axes or ("asked for",)), *RUN_HEADER[:3], against, *GAIN_HEADER, *RUN_HEADER[3:]]
 
 
 def _cells(sweep: Sweep, run: Run) -> list[str]:
@@ -62,9 +69,16 @@ def _cells(sweep: Sweep, run: Run) -> list[str]:
         f"{run.tokens:,.0f}",
         f"{found.value:.3f}",
         f"{found.low:.3f} … {found.high:.3f}",
+        *_gain(sweep.gain(run)),
         f"{100 * run.forced:.1f} %",
         ", ".join(f"{reason} {100 * count / total:.0f} %" for reason, count in run.reasons.items()),
     ]
+
+
+def _gain(gain: Comparison | None) -> list[str]:
+    if gain is None:
+        return ["–"] * 3
+    return [f"{gain.difference:+.3f}", f"{gain.low:+.3f} … {gain.high:+.3f}", f"{gain.mde:.3f}"]
 
 
 def _summary(sweep: Sweep) -> list[str]:

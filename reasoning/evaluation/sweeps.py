@@ -16,11 +16,13 @@ from reasoning.evaluation import control, stats
 from reasoning.evaluation.control import Point
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.scores import by_problem
-from reasoning.evaluation.stats import Estimate
+from reasoning.evaluation.stats import Comparison, Estimate
 from reasoning.evaluation.sweep_plan import Plan
 from reasoning.evaluation.thinking import recorded
+from reasoning.methods.base import Method
 
 RESAMPLES = 2000  # of the slope, which takes every pair of runs each time
+DELIMITER = 8  # tokens of the longest delimiter
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Run:
       label: of the method.
       thinking: float[P], mean thinking tokens of a sample of each problem. values: float[P], share of right ones.
       accuracy: mean of `values` over problems.
+      whole: bool[P], whether all samples of a problem ended by themselves (`ended_itself`).
       forced: share of all tokens of all samples that were forced. reasons: how many samples ended in which way.
     """
 
@@ -40,6 +43,7 @@ class Run:
     accuracy: Estimate
     forced: float
     reasons: Mapping[str, int]
+    whole: tuple[bool, ...]
 
     @property
     def tokens(self) -> float:
@@ -80,6 +84,14 @@ class Sweep:
         """The best accuracy of all runs, which luck raises."""
         return control.performance(self.points)
 
+    def gain(self, run: Run) -> Comparison | None:
+        """`run` minus the sweep's first run, on the problems that the first one ended by itself, so that thinking longer is told
+        apart from being cut later; None for the first run, and where it ended no problem by itself."""
+        first = self.runs[0]
+        pairs = zip(run.values, first.values, first.whole, strict=True)
+        differences = [a - b for a, b, whole in pairs if whole]
+        return stats.difference(differences) if differences and run is not first else None
+
     def scaling_interval(self, seed: int = 0) -> tuple[float, float] | None:
         """95 % interval of `scaling`, problems resampled, for all runs the same ones.
 
@@ -98,13 +110,14 @@ class Sweep:
         return stats.expanded_percentiles(np.array([slope for slope in slopes if slope is not None]), values.shape[1])
 
 
-def measure(label: str, records: Sequence[Record], count: Callable[[Record], int] = recorded) -> Run:
+def measure(label: str, records: Sequence[Record], count: Callable[[Record], int] = recorded, room: float = math.inf) -> Run:
     """The numbers of one method.
 
     Args:
       records: all its samples, ordered by problem and sample.
       count: thinking tokens of a record. The default is what the record says, counted up to the method's closing delimiter. For
         another delimiter: `before = thinking.tokens_before("</think>", pieces)`, then `lambda record: before(record["ids"])`.
+      room: of `ended_itself`.
     """
     groups = by_problem(records)
     values = tuple(sum(one["correct"] for one in group) / len(group) for group in groups)
@@ -112,7 +125,25 @@ def measure(label: str, records: Sequence[Record], count: Callable[[Record], int
     tokens = sum(one["tokens"] for one in records)
     forced = sum(one["ledger"]["forced"] for one in records) / tokens if tokens else 0.0
     reasons = dict(Counter(one["stop_reason"] for one in records).most_common())
-    return Run(label, thinking, values, stats.estimate(values), forced, reasons)
+    whole = tuple(all(ended_itself(one, count(one), room) for one in group) for group in groups)
+    return Run(label, thinking, values, stats.estimate(values), forced, reasons, whole)
+
+
+def ended_itself(record: Record, thinking: int, room: float) -> bool:
+    """Whether neither the response nor its thought was cut off.
+
+    Args:
+      thinking: tokens of the thought.
+      room: tokens for everything before the answer. A thought is cut where it and what is forced fill them, but for a delimiter
+        that had begun and is taken back, so one that ends fewer than `DELIMITER` tokens earlier counts as cut.
+    """
+    return record["stop_reason"] != "length" and thinking + record["ledger"]["forced"] + DELIMITER < room
+
+
+def room(method: Method) -> float:
+    """Tokens that a method leaves for everything before the answer; infinite if it keeps none for the answer."""
+    reserve = method.knobs.get("answer_reserve", 0)
+    return method.max_tokens - reserve if reserve else math.inf
 
 
 def sweeps(planned: Sequence[Plan], runs: Mapping[str, Run]) -> list[Sweep]:
