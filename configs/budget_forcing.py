@@ -1,7 +1,7 @@
 """Budget forcing: accuracy against thinking tokens, cut short (truncation) and made longer by "Wait" (extrapolation).
 
 Paper: Muennighoff et al. 2025, s1, arXiv 2501.19393, sections 3.1 and 5.
-All labels share one compiled program, and the two regions are two sweeps of the report:
+All labels share one compiled program, and the two regions are two sweeps of the report (a third is the curve over Waits):
 
     truncation      budgets below the natural length
     extrapolation   ends suppressed once and more often, against thinking freely: with "Wait", and with two controls that say
@@ -31,14 +31,16 @@ def get_config(arg=None):
     config = common.base(arg.model, task.task(arg.n), arg.seed)
     shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "max_tokens": 384, "answer_tokens": 16}
     config.methods.free = common.method("budget_forcing", **shared)
-    cut, longer = {"free": None}, {"free": None}
+    cut, longer, waits = {"free": None}, {"free": None}, {"free": {"waits": 0}}
     for budget in BUDGETS[arg.task]:
         label = f"budget_{budget}"
         config.methods[label], cut[label] = common.method("budget_forcing", max_thinking=budget, **shared), budget
     for label, (string, count) in {**CONTROLS, **WAITS, **(MORE if arg.more else {})}.items():
         config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
         longer[label] = None
-    config.sweep = {"truncation": cut, "extrapolation": longer}
+        if string == "Wait":
+            waits[label] = {"waits": count}
+    config.sweep = {"truncation": cut, "extrapolation": longer, "waits": waits}
     return config
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from doubles.fake_engine import FakeEngine
 from doubles.models import scripted_model
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
@@ -66,7 +67,9 @@ def test_a_setting_is_read_as_another_one():
         ({"s": {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}}}, r"two methods at \(1.0, 2.0\)"),
         ({"s": {"a": "long"}}, r"sweep.s.a must be thinking tokens"),
         ({"s": {"a": True}}, r"sweep.s.a must be thinking tokens"),
-        ({"s": {"a": {"x": 1}}}, r"sweep.s.a must be thinking tokens"),
+        ({"s": {"a": {"x": 1, "y": 2, "z": 3}}}, r"sweep.s.a must be thinking tokens"),
+        ({"s": {"a": {"x": 1}, "b": {"x": 1}}}, r"two methods at \(1.0,\)"),
+        ({"s": {"a": {"x": 1}, "b": {"y": 1}}}, "mixes settings"),
         ({"s": {"a": {"x": 1, "max": 2}}}, r"sweep.s.a must be thinking tokens"),
         ({"s": {"a": {}}}, r"sweep.s.a must be thinking tokens"),
         ({"../s": {"a": 1}}, "cannot name a sweep"),
@@ -229,6 +232,14 @@ def test_names_in_the_picture_of_lengths_hide_each_other(monkeypatch):
         assert not any(box.overlaps(other) for other in boxes[:index])
 
 
+@pytest.mark.parametrize("right", [(0, 0), (40, 40), (10, 30)])
+def test_picture_of_a_curve_fails_on_extreme_results(right):
+    settings = {f"wait-{count}": {"waits": count} for count in (4, 0)}
+    curve = Sweep(planned(**settings), tuple(run(name, 0, share(count)) for name, count in zip(settings, right, strict=True)))
+    image = pixels(sweep_picture.draw_curve(curve, "title"))
+    assert image.shape == (800, 1280, 3) and len(np.unique(image[..., 0])) > 10
+
+
 def test_grid_is_drawn_upside_down_or_transposed():
     """mild is (3, 600), above on the left; harsh is (20, 300), below on the right, and the better and so the darker one."""
     image = pixels(sweep_picture.draw_grid(GRID, "title"))[80:700, 100:1080].mean(-1)
@@ -245,7 +256,11 @@ CONFIG = {
     "model": "fake",
     "task": {"family": "doubles.sums", "size": 30},
     "methods": {"direct": {"method": "direct"}, **METHODS},
-    "sweep": {"forcing": {"bf-5": 5, "bf-8": 4}, "tip": {"direct": {"alpha": 0, "beta": 0}, "bf-8": {"alpha": 3, "beta": 6}}},
+    "sweep": {
+        "forcing": {"bf-5": 5, "bf-8": 4},
+        "tip": {"direct": {"alpha": 0, "beta": 0}, "bf-8": {"alpha": 3, "beta": 6}},
+        "waits": {"bf-5": {"waits": 0}, "bf-8": {"waits": 2}},
+    },
 }
 SKILL = {f"sum-{index}": (str(index + 1), index / 30) for index in range(30)}
 
@@ -253,14 +268,14 @@ SKILL = {f"sum-{index}": (str(index + 1), index / 30) for index in range(30)}
 def test_report_of_a_run_forgets_its_sweeps(tmp_path):
     experiment.evaluate(CONFIG, tmp_path, show=False, engine=FakeEngine(SKILL))
     made = report(tmp_path)
-    before = {path.name: path.read_bytes() for path in made.table.parent.iterdir()}
+    before = {path.name: path.read_bytes() for path in made.table.parent.iterdir() if path.is_file()}
     report(tmp_path)
-    assert {path.name: path.read_bytes() for path in made.table.parent.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in made.table.parent.iterdir() if path.is_file()} == before
     assert before.keys() == {
         *("table.md", "table.csv", "comparisons.csv", "accuracy.png"),
-        *("sweeps.md", "sweeps.csv", "sweeps.png", "sweep-tip.png"),
+        *("sweeps.md", "sweeps.csv", "sweeps.png", "sweep-tip.png", "sweep-waits.png"),
     }
-    forcing, tip = made.sweeps
+    forcing, tip, waits = made.sweeps
     assert [one.label for one in forcing.runs] == ["bf-5", "bf-8"] and [one.label for one in tip.runs] == ["direct", "bf-8"]
     by_label = {row.label: row for row in made.rows}
     for one in (*forcing.runs, *tip.runs):
@@ -268,6 +283,16 @@ def test_report_of_a_run_forgets_its_sweeps(tmp_path):
         assert one.tokens == pytest.approx(by_label[one.label].cost.tokens), "without a delimiter all tokens are thinking"
     assert forcing.control == 0.5, "no more than 5, and more than 4"
     assert sweep_tables.text(made.sweeps, tables.aligned) in made.text()
+    assert waits.scaling is None and waits.control is None
+
+    (events,) = (tmp_path / "report" / "tensorboard").iterdir()
+    board = EventAccumulator(str(events)).Reload()
+    assert set(board.Tags()["images"]) == {"accuracy", "sweeps", "sweep-tip", "sweep-waits"}
+    assert board.Images("sweep-waits")[0].encoded_image_string == before["sweep-waits.png"]
+    assert (board.Images("sweeps")[0].width, board.Images("sweeps")[0].height) == (1280, 800)
+    points = {one.step: one.value for one in board.Scalars("waits/accuracy")}
+    assert points == {0: pytest.approx(waits.runs[0].accuracy.value), 2: pytest.approx(waits.runs[1].accuracy.value)}
+    assert board.Scalars("forcing/control")[0].value == 0.5 and "tip/accuracy" not in board.Tags()["scalars"]
 
 
 def test_report_of_a_run_without_sweeps_writes_files_for_them(tmp_path):

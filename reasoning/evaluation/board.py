@@ -79,6 +79,12 @@ class Events:
         tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode("utf-8", "replace")], tensor_shape=shape)
         self._summary(Summary.Value(tag=tag, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin)), step, seconds)
 
+    def image(self, tag: str, png: bytes, step: int, seconds: float) -> None:
+        """A picture."""
+        width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # of the header of a PNG file
+        image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+        self._summary(Summary.Value(tag=tag, image=image), step, seconds)
+
     def close(self) -> None:
         """Ends the file."""
         with contextlib.suppress(OSError):  # of a full disk, which was reported when the event was written

@@ -4,7 +4,8 @@ report/table.md          both tables, as printed
 report/table.csv         a line per method and N; comparisons.csv a line per pair; all digits
 report/accuracy.png      accuracy against compute
 report/sweeps.*          where the configuration names sweeps: tables, a line per run with all digits, accuracy against thinking
-report/sweep-<name>.png  a grid
+report/sweep-<name>.png  a curve over one setting, or a grid over two
+report/tensorboard/      the pictures, and the numbers of rows and sweeps as scalars
 <label>/scores.json      the numbers of one method
 """
 
@@ -21,8 +22,9 @@ from reasoning.evaluation.experiment import build_methods, build_task
 from reasoning.evaluation.picture import draw
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.records import read_lines, write_atomic, write_json
+from reasoning.evaluation.report_board import show
 from reasoning.evaluation.scores import Row, rows, sample_seconds, summary
-from reasoning.evaluation.sweep_picture import draw_grid, draw_lengths
+from reasoning.evaluation.sweep_picture import draw_curve, draw_grid, draw_lengths
 from reasoning.evaluation.sweeps import Sweep
 from reasoning.evaluation.tables import Versus
 
@@ -86,23 +88,25 @@ def report(workdir: Path) -> Report:
     write_atomic(made.table, made.text(tables.markdown) + "\n")
     write_atomic(out / "table.csv", tables.rows_csv(made.rows))
     write_atomic(out / "comparisons.csv", tables.versus_csv(made.versus))
-    write_atomic(made.picture, draw(made.rows, made.title))
-    write_sweeps(out, made.sweeps, made.title)
+    pictures = {made.picture.stem: draw(made.rows, made.title), **sweep_pictures(made.sweeps, made.title)}
+    for name, picture in pictures.items():
+        write_atomic(out / f"{name}.png", picture)
+    if made.sweeps:
+        write_atomic(out / "sweeps.md", f"{made.title}\n\n{sweep_tables.text(made.sweeps, tables.markdown)}\n")
+        write_atomic(out / "sweeps.csv", sweep_tables.csv(made.sweeps))
+    show(out / "tensorboard", made.rows, made.sweeps, pictures)
     return made
 
 
-def write_sweeps(out: Path, found: Sequence[Sweep], title: str) -> None:
-    """Tables and pictures of sweeps into the directory `out`, nothing if there is none. Raises InputError for a full disk."""
-    if not found:
-        return
-    write_atomic(out / "sweeps.md", f"{title}\n\n{sweep_tables.text(found, tables.markdown)}\n")
-    write_atomic(out / "sweeps.csv", sweep_tables.csv(found))
+def sweep_pictures(found: Sequence[Sweep], title: str) -> dict[str, bytes]:
+    """{name: PNG}: lengths together, each curve and grid by itself; none where there are no sweeps."""
     lengths = [sweep for sweep in found if not sweep.plan.axes]
-    if lengths:
-        write_atomic(out / "sweeps.png", draw_lengths(lengths, title))
+    out = {"sweeps": draw_lengths(lengths, title)} if lengths else {}
     for sweep in found:
         if sweep.plan.axes:
-            write_atomic(out / f"sweep-{sweep.plan.name}.png", draw_grid(sweep, f"{title}\n{sweep.plan.name}"))
+            draw_one = draw_curve if len(sweep.plan.axes) == 1 else draw_grid
+            out[f"sweep-{sweep.plan.name}"] = draw_one(sweep, f"{title}\n{sweep.plan.name}")
+    return out
 
 
 def finished(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Sweeps as pictures: accuracy against thinking tokens with the band of its intervals, and the map of a grid."""
+"""Sweeps as pictures: accuracy against thinking tokens or a setting, with the band of its intervals, and the map of a grid."""
 
 from collections.abc import Sequence
 
@@ -27,6 +27,26 @@ def draw_lengths(found: Sequence[Sweep], title: str) -> bytes:
             _line(axes, lines[name], colour, marker)
         axes.figure.canvas.draw()  # fixes the layout, so that labels can be measured
         _write_labels(axes, lines, {name: colour for name, (colour, _) in styles.items()})
+        return picture.png(axes)
+
+
+def draw_curve(sweep: Sweep, title: str) -> bytes:
+    """PNG of accuracy against a sweep's one setting, 95 % intervals over problems as a band, thinking tokens at each point."""
+    places = {sweep.plan.settings[run.label].place[0]: run for run in sweep.runs}
+    settings = sorted(places)
+    with matplotlib.rc_context(STYLE):
+        axes = picture.sheet(title)
+        picture.accuracy_axis(axes, max(run.accuracy.high for run in sweep.runs))
+        axes.set_xticks(settings, [f"{setting:g}" for setting in settings])
+        axes.set_xlabel(sweep.plan.axes[0])
+        axes.margins(x=0.1)
+        ((colour, marker),) = picture.styles_of([sweep.plan.name]).values()
+        _line(axes, [places[setting] for setting in settings], colour, marker, settings)
+        axes.figure.canvas.draw()
+        points = {(setting, places[setting].accuracy.value): places[setting] for setting in settings}
+        taken = [picture.around(axes, at) for at in points]
+        for at, run in points.items():
+            taken.append(picture.place(axes, at, f"{run.tokens:,.0f} tokens", PLACES, taken, color=colour, **NOTE))
         return picture.png(axes)
 
 
@@ -68,13 +88,14 @@ def _cell(run: Run) -> str:
     return f"{found.value:.3f}\n{found.low:.2f} … {found.high:.2f}\n{run.tokens:,.0f} tokens"
 
 
-def _line(axes, runs: Sequence[Run], colour: str, marker: str) -> None:
-    tokens, value = [run.tokens for run in runs], [run.accuracy.value for run in runs]
+def _line(axes, runs: Sequence[Run], colour: str, marker: str, places: Sequence[float] = ()) -> None:
+    """At `places`, or at the runs' thinking tokens."""
+    across, value = places or [run.tokens for run in runs], [run.accuracy.value for run in runs]
     low, high = [run.accuracy.low for run in runs], [run.accuracy.high for run in runs]
-    axes.fill_between(tokens, low, high, color=colour, alpha=0.13, linewidth=0)
-    axes.vlines(tokens, low, high, color=colour, linewidth=1.4, alpha=0.4)
+    axes.fill_between(across, low, high, color=colour, alpha=0.13, linewidth=0)
+    axes.vlines(across, low, high, color=colour, linewidth=1.4, alpha=0.4)
     style = {"linewidth": 2, "markersize": 7, "markeredgecolor": "white", "clip_on": False, "zorder": 3}
-    axes.plot(tokens, value, color=colour, marker=marker, **style)
+    axes.plot(across, value, color=colour, marker=marker, **style)
 
 
 def _token_axis(axes, tokens: Sequence[float], name: int) -> None:

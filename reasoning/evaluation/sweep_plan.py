@@ -5,7 +5,8 @@
     1024                         thinking tokens that were asked for at most (Control of s1)
     {"min": 6109}                or at least; "max" may stand beside it
     None                         nothing was asked for
-    {"alpha": 3, "beta": 600}    any two other names: the sweep is a grid over them, the alphabetically first to the right
+    {"waits": 2}                 any other name: the sweep is a curve over it
+    {"alpha": 3, "beta": 600}    any two: a grid over them, the alphabetically first to the right
 """
 
 import itertools
@@ -22,16 +23,16 @@ BOUNDS = ("min", "max")
 
 @dataclass(frozen=True)
 class Setting:
-    """What one label was set to: thinking tokens between `low` and `high`, or a `place` (x, y) in a grid."""
+    """What one label was set to: thinking tokens between `low` and `high`, or a `place` (x,) on a curve or (x, y) in a grid."""
 
     low: float = 0.0
     high: float = math.inf
-    place: tuple[float, float] | None = None
+    place: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One sweep of a configuration: `axes` are the names of a grid's two settings, () for a sweep of lengths."""
+    """One sweep of a configuration: `axes` are the names of a curve's setting or a grid's two, () for a sweep of lengths."""
 
     name: str
     axes: tuple[str, ...]
@@ -76,10 +77,9 @@ def _setting(where: str, value: Any) -> Setting:
     if fields and len(numbers) == len(fields):
         if set(fields) <= set(BOUNDS):
             return Setting(fields.get("min", 0.0), fields.get("max", math.inf))
-        if len(fields) == 2 and not set(fields) & set(BOUNDS):
-            first, second = sorted(fields)
-            return Setting(place=(float(fields[first]), float(fields[second])))
+        if len(fields) <= 2 and not set(fields) & set(BOUNDS):
+            return Setting(place=tuple(float(fields[name]) for name in sorted(fields)))
     raise InputError(
-        f"the config's {where} must be thinking tokens, {{min, max}} of them, None, or two other names with a number each, "
-        f"got {value!r}"
+        f"the config's {where} must be thinking tokens, {{min, max}} of them, None, or one or two other names with a number "
+        f"each, got {value!r}"
     )

@@ -38,7 +38,7 @@ def csv(found: Sequence[Sweep]) -> str:
         for run in sweep.runs:
             setting = sweep.plan.settings[run.label]
             bounds = [setting.low or None, None if math.isinf(setting.high) else setting.high]
-            names, place = sweep.plan.axes or (None, None), setting.place or (None, None)
+            names, place = [*sweep.plan.axes, None, None], [*(setting.place or ()), None, None]
             quality = [run.accuracy.n, run.tokens, run.accuracy.value, run.accuracy.low, run.accuracy.high, run.accuracy.mde]
             position = [names[0], place[0], names[1], place[1]]
             gain = sweep.gain(run)

@@ -1,0 +1,39 @@
+"""A report in TensorBoard: its pictures, and its numbers as scalars.
+
+<method>/accuracy            step: samples a problem
+<sweep>/accuracy             step: mean thinking tokens of a run, or the setting of a curve
+<sweep>/control, …           step 0: Control, Scaling (points per doubling), Performance
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reasoning.evaluation.board import Events
+from reasoning.evaluation.scores import Row
+from reasoning.evaluation.sweeps import Sweep
+
+
+def show(directory: Path, rows: Sequence[Row], sweeps: Sequence[Sweep], pictures: Mapping[str, bytes]) -> None:
+    """Replaces the event file in `directory`.
+
+    Args:
+      pictures: {name: PNG}.
+
+    Raises InputError when it cannot be written.
+    """
+    events, now = Events(directory), time.time()
+    for row in rows:
+        events.scalar(f"{row.label}/accuracy", row.accuracy.value, row.samples, now)
+    for sweep in sweeps:
+        for run in sweep.runs:
+            place = sweep.plan.settings[run.label].place or (run.tokens,)
+            if len(place) == 1:
+                events.scalar(f"{sweep.plan.name}/accuracy", run.accuracy.value, round(place[0]), now)
+        for name in ("control", "scaling", "performance"):
+            value = getattr(sweep, name)
+            if value is not None:
+                events.scalar(f"{sweep.plan.name}/{name}", value, 0, now)
+    for name, png in pictures.items():
+        events.image(name, png, 0, now)
+    events.close()
