@@ -1,11 +1,11 @@
 """Budget forcing: accuracy against thinking tokens, cut short (truncation) and made longer by "Wait" (extrapolation).
 
 Paper: Muennighoff et al. 2025, s1, arXiv 2501.19393, sections 3.1 and 5.
-All labels share one compiled program, and the two regions are two sweeps of the report (a third is the curve over Waits):
+All labels share one compiled program, and the regions are sweeps of the report:
 
     truncation      budgets below the natural length
-    extrapolation   ends suppressed once and more often, against thinking freely: with "Wait", and with two controls that say
-                    nothing, a line break (the model goes on by itself) and dots (as many more tokens, without a thought)
+    extrapolation   ends suppressed once and twice with "Wait", against thinking freely, on the problems that end by themselves
+    against_dots_k  the same k ends suppressed with "Wait" and with dots, about as many tokens that say nothing
 
 COMMAND
   python scripts/evaluate.py --config configs/budget_forcing.py:n=200
@@ -17,11 +17,11 @@ MEASURED: docs/results.md.
 from configs import common
 from configs.tasks import asked
 
-# Budgets below the natural length; then what is forced how often.
+# Tokens, below the natural length.
 BUDGETS = {"chain_sum": (0, 16, 32), "simple_equations": (0, 8, 16), "asdiv": (0, 4, 8)}
-CONTROLS = {"newline_1": ("\n", 1), "dots_1": (" ." * 16, 1)}
-WAITS = {"wait_1": ("Wait", 1), "wait_2": ("Wait", 2)}
-MORE = {"hmm_1": ("Hmm", 1), "alternatively_1": ("Alternatively", 1), "wait_4": ("Wait", 4)}
+COUNTS = (1, 2)
+DOTS = " ." * 16
+MORE = {"hmm_1": ("Hmm", 1), "alternatively_1": ("Alternatively", 1), "newline_1": ("\n", 1), "wait_4": ("Wait", 4)}
 
 
 def get_config(arg=None):
@@ -31,16 +31,20 @@ def get_config(arg=None):
     config = common.base(arg.model, task.task(arg.n), arg.seed)
     shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "max_tokens": 384, "answer_tokens": 16}
     config.methods.free = common.method("budget_forcing", **shared)
-    cut, longer, waits = {"free": None}, {"free": None}, {"free": {"waits": 0}}
+    sweep = {"truncation": {"free": None}, "extrapolation": {"free": None}, "waits": {"free": {"waits": 0}}}
     for budget in BUDGETS[arg.task]:
-        label = f"budget_{budget}"
-        config.methods[label], cut[label] = common.method("budget_forcing", max_thinking=budget, **shared), budget
-    for label, (string, count) in {**CONTROLS, **WAITS, **(MORE if arg.more else {})}.items():
+        config.methods[f"budget_{budget}"] = common.method("budget_forcing", max_thinking=budget, **shared)
+        sweep["truncation"][f"budget_{budget}"] = budget
+    for count in COUNTS:
+        for name, string in (("dots", DOTS), ("wait", "Wait")):
+            config.methods[f"{name}_{count}"] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
+        sweep["extrapolation"][f"wait_{count}"] = None
+        sweep["waits"][f"wait_{count}"] = {"waits": count}
+        sweep[f"against_dots_{count}"] = {f"dots_{count}": None, f"wait_{count}": None}
+    for label, (string, count) in MORE.items() if arg.more else ():
         config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
-        longer[label] = None
-        if string == "Wait":
-            waits[label] = {"waits": count}
-    config.sweep = {"truncation": cut, "extrapolation": longer, "waits": waits}
+        sweep["extrapolation"][label] = None
+    config.sweep = sweep
     return config
 
 

@@ -19,7 +19,7 @@ import itertools
 
 from configs import common
 
-GRID = tuple(itertools.product((3.0, 5.0, 10.0, 20.0), (300, 400, 500, 600, 700)))  # the paper's
+PENALTIES, WINDOWS = (3.0, 5.0, 10.0, 20.0), (300, 400, 500, 600, 700)  # the paper's
 THINK = ("<think>", "</think>")
 
 
@@ -28,14 +28,16 @@ def get_config(arg=None):
     arg = common.parse_arg(arg, n=100, samples=4, model=common.MODEL, think=False, grid=False, tokens=160, seed=0)
     config = common.base(arg.model, common.task("chain_sum", size=arg.n), arg.seed)
     shared = {"examples": common.CHAIN_SUM_STEPS, "instruction": "", "n": arg.samples, "max_tokens": arg.tokens}
-    config.methods.plain = common.method("chain_of_thought", **shared, temperature=0.7, top_p=0.95)
     shared |= {"delimiters": THINK if arg.think else ("", ""), "temperature": 0.7, "top_p": 0.95}
+    config.methods.plain = common.method("thought_switching", penalty=0.0, **shared)
     if not arg.grid:
         config.methods.tip = common.method("thought_switching", **shared)
         config.methods.cyclic = common.method("cyclic_reflection", **shared)
         return config
-    places = {}
-    for penalty, window in GRID:
+    places = {"plain": {"alpha": 0, "beta": 0}}
+    # A window longer than the response is no setting of its own: without a thinking phase they are parts of its length.
+    windows = WINDOWS if arg.think else tuple(arg.tokens // part for part in (8, 4, 2, 1))
+    for penalty, window in itertools.product(PENALTIES, windows):
         label = f"tip_{penalty:g}_{window}"
         config.methods[label] = common.method("thought_switching", penalty=penalty, window=window, **shared)
         places[label] = {"alpha": penalty, "beta": window}
@@ -45,4 +47,7 @@ def get_config(arg=None):
 
 def get_sweep():
     """The paper's grid as runs of their own."""
-    return [{"config.methods.tip.penalty": penalty, "config.methods.tip.window": window} for penalty, window in GRID]
+    return [
+        {"config.methods.tip.penalty": penalty, "config.methods.tip.window": window}
+        for penalty, window in itertools.product(PENALTIES, WINDOWS)
+    ]

@@ -18,7 +18,10 @@ from reasoning.bench.models import Measured
 from reasoning.bench.ours import Ours
 from reasoning.bench.pairing import interleave, ratio
 from reasoning.bench.random_models import random_config
+from reasoning.decode.budget import budget_forcing
+from reasoning.decode.cyclic_reflection import cyclic_reflection
 from reasoning.decode.engine import STANDARD
+from reasoning.decode.thought_switching import thought_switching
 from reasoning.errors import InputError
 from reasoning.models import flops
 from reasoning.models.model import Model
@@ -192,6 +195,10 @@ def test_every_stage_of_the_standard_chain_is_measured():
     switched = {name for knobs in stages.settings(engine).values() for name in knobs}
     for stage in (*STANDARD.transforms, *STANDARD.controllers):
         assert set(stage.knobs) & switched, f"no setting switches on {sorted(stage.knobs)}"
+    controls = set(stages.thinking(engine)["thinking: all controls"])
+    for stage in (thought_switching(), cyclic_reflection(), budget_forcing()):
+        options = {name for name, knob in stage.knobs.items() if (knob.low, knob.high) == (0, 1)}
+        assert set(stage.knobs) - options <= controls
 
 
 def test_a_missing_peer_is_said_in_one_line(monkeypatch, tmp_path):

@@ -61,13 +61,13 @@ def take_back(thought, size, after):
 
 
 def reference(greedy, one: Setting):
-    """(ids, forced) of a row, from the text alone: no automaton, no ring of states."""
+    """(ids, forced, why the thought ended) of a row, from the text alone: no automaton, no ring of states."""
     prompt, out, forced, queue = TOKENIZER.encode(one.prompt), [], [], []
     thinking, barred, closed, ignored, round_start = True, False, False, 0, 0
     string, tail = TOKENIZER.encode(one.string), TOKENIZER.encode(TAIL)
-    budget = 10**6 if one.max_thinking < 0 else one.max_thinking
-    if one.answer_reserve:
-        budget = max(min(budget, LIMIT - len(tail) - one.answer_reserve), 0)
+    named = 10**6 if one.max_thinking < 0 else one.max_thinking
+    budget = max(min(named, LIMIT - len(tail) - one.answer_reserve), 0) if one.answer_reserve else named
+    why = ""
     while len(out) < LIMIT:
         played, token = bool(queue), queue.pop(0) if queue else greedy(prompt + out, out if thinking else [], barred)
         thought = [*out, token]
@@ -75,6 +75,7 @@ def reference(greedy, one: Setting):
         if played or not thinking or closed:
             out, forced, barred = thought, [*forced, played], barred and played
             thinking = thinking and not ends
+            why = "itself" if ends and not played else why
             if token == STOP and not played:
                 break
             continue
@@ -83,25 +84,29 @@ def reference(greedy, one: Setting):
         size = len(END) if ends else partial(text_of(thought))
         left, residue = (len(out), []) if stop else take_back(thought, size, after) if size else (len(thought), [])
         residue = residue if left + len(residue) <= budget else []
-        kept = left + len(residue)
-        fits, wanted, ended = kept + len(string) < budget, ignored < one.num_ignore, ends or stop
+        ended = ends or stop
         spent = not ended and len(thought) >= budget
         round_over = not ended and not spent and 0 <= one.max_round <= len(thought) - round_start
+        left = min(left, len(out)) if round_over and one.max_round == 0 else left
+        kept = left + len(residue)
+        fits, wanted = kept + len(string) < budget, ignored < one.num_ignore
         if ((ended and (kept < one.min_thinking or wanted)) or (round_over and wanted)) and fits:
             ignored += round_over or kept >= one.min_thinking
             queue, round_start, barred = residue + string, kept + len(string), True
         elif stop and one.closes:
-            queue, closed, barred = TOKENIZER.encode(END), True, False
+            queue, closed, barred, why = TOKENIZER.encode(END), True, False, "stop"
         elif spent or round_over:
             left = min(left, len(out)) if len(thought) > budget else left
             queue, closed, barred = (residue if size else []) + tail, True, False
+            why = "round" if round_over else "budget" if one.max_thinking == budget else "reserve"
         else:  # nothing to decide: the token stays
             out, forced, barred, thinking = thought, [*forced, False], False, not ends
+            why = "itself" if ends else why
             if token == STOP:
                 break
             continue
         out, forced = thought[:left], [*forced, False][:left]
-    return out[:LIMIT], forced[:LIMIT]
+    return out[:LIMIT], forced[:LIMIT], why
 
 
 PARAMS = [np.asarray(MODEL.params[name]) for name in ("weights", "table")]
@@ -131,7 +136,7 @@ def engines():
 
 
 def answers(engine, rows):
-    """(ids, forced) of each row, all in one call."""
+    """The response of each row, all in one call."""
     script = {text: engine.script(text) for text in (END, TAIL, "W", "ab")} | {"": -1}
     fixed = {"thinking_end": engine.pattern(END), "thinking_stop_ids": [STOP], "tail_script": script[TAIL]}
     fixed |= {"allowed_set": engine.allowed_set(ALLOWED), "temperature": 0}
@@ -153,7 +158,7 @@ SETTINGS = st.builds(
     Setting,
     prompt=st.text("abq", min_size=1, max_size=3),
     max_thinking=st.sampled_from([-1, -1, 0, 1, 2, 3, 5, 8, 13, 21]),
-    max_round=st.sampled_from([-1, -1, -1, 1, 2, 4, 7]),
+    max_round=st.sampled_from([-1, -1, -1, 0, 1, 2, 4, 7]),
     min_thinking=st.sampled_from([0, 0, 1, 4, 12]),
     num_ignore=st.integers(0, 4),
     string=st.sampled_from(["W", "ab", ""]),
@@ -167,8 +172,9 @@ SETTINGS = st.builds(
 def test_a_row_is_not_what_the_reference_says(engines, rows):
     for engine in engines:
         for one, response in zip(rows, answers(engine, rows), strict=True):
-            ids, forced = reference(greedy, one)
+            ids, forced, why = reference(greedy, one)
             assert (response.tokens.tolist(), response.forced.tolist()) == (ids, forced), one
+            assert response.thought_end == why, one
 
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "decode" / "budget_traces.json").read_text())
@@ -216,3 +222,37 @@ def test_sampled_token_loses_the_probability_it_was_drawn_with():
         logits[np.asarray([i for i in range(TOKENIZER.size) if i not in np.argsort(-logits)[:3]])] = -np.inf
         expected = (logits - np.logaddexp.reduce(logits * 2) / 2)[token] * 2
         np.testing.assert_allclose(warm.processed_logprobs[2 + index], expected, atol=1e-4)
+
+
+def test_probability_of_a_row_depends_on_its_neighbours_or_forgets_the_bar(engines):
+    """The bar changes the distribution of one token; temperature in another row changes nothing in this one."""
+    engine = engines[0]
+    knobs = {"thinking_end": engine.pattern(END), "ignore_script": engine.script("W"), "temperature": 1.0}
+    knobs |= {"max_round": 4, "num_ignore": 3}
+    alone, other = Request(id="a", prompt="q", knobs=knobs), Request(id="b", prompt="q", knobs=knobs | {"temperature": 0.5})
+    (single,) = engine.generate([alone], chain=CHAIN, max_tokens=30)
+    found = {one.id: one for one in engine.generate([alone, other], chain=CHAIN, max_tokens=30)}
+    assert found["a"].processed_logprobs.tobytes() == single.processed_logprobs.tobytes()
+    after_bar = np.flatnonzero(single.forced[:-1] & ~single.forced[1:]) + 1
+    differs = np.flatnonzero(single.processed_logprobs != single.logprobs)
+    assert len(after_bar) and differs.tolist() == after_bar.tolist(), "only where an end was barred"
+    assert (single.processed_logprobs[differs] > single.logprobs[differs]).all()
+
+
+def test_thinking_begins_again_behind_its_budget():
+    engine = Engine(scripted_model(["<t>abc</t>x<t>yyyyyyyyyyyyyyyyy", "<t>abcdefgh<t>ijklmnop"]), max_slots=2)
+    knobs = {"thinking_start": engine.pattern("<t>"), "thinking_end": engine.pattern("</t>"), "tail_script": engine.script("|")}
+    requests = [Request(id=str(row), tokens=[row], knobs=knobs | {"max_thinking": budget}) for row, budget in enumerate((5, 3))]
+    found = {one.id: one for one in engine.generate(requests, chain=CHAIN, max_tokens=40, temperature=0)}
+    assert found["0"].text.startswith("<t>abc</t>x<t>yyyyyyyyyyyyyyyyy") and found["0"].thought_end == "itself"
+    assert found["1"].text.startswith("<t>abc|fgh<t>ijklmnop") and found["1"].thought_end == "budget"
+
+
+def test_what_the_prompt_says_of_a_thought_costs_its_budget(engines):
+    """Templates of R1's kind open the thought in the prompt, with a line break behind the mark."""
+    engine = engines[0]
+    knobs = {"thinking_start": engine.pattern("<t>"), "thinking_end": engine.pattern(END), "tail_script": engine.script(TAIL)}
+    knobs |= {"allowed_set": engine.allowed_set([ord("a"), ord("b")]), "max_thinking": 4}
+    requests = [Request(id=text, prompt=text, knobs=knobs) for text in ("q<t>", "q<t>\n")]
+    for response in engine.generate(requests, chain=CHAIN, max_tokens=12, temperature=0):
+        assert response.forced.tolist().index(True) == 4, response.id

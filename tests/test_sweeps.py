@@ -19,7 +19,7 @@ from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.report import report
 from reasoning.evaluation.run import run as run_method
 from reasoning.evaluation.sweeps import Run, Sweep
-from reasoning.evaluation.thinking import tokens_before
+from reasoning.evaluation.thinking import between
 from reasoning.methods.base import method
 
 
@@ -86,9 +86,9 @@ def test_a_wrong_sweep_is_found_out_after_the_run(sweep, message):
 # ------------------------------------------------------------------------------------------------- numbers
 
 
-def record(problem, correct, tokens, thinking, forced=0, reason="stop", ids=()):
+def record(problem, correct, tokens, thinking, forced=0, reason="stop", ids=(), end="itself"):
     fields = {"problem": problem, "correct": correct, "tokens": tokens, "thinking": thinking, "ids": list(ids)}
-    return {**fields, "ledger": {"forced": forced}, "stop_reason": reason}
+    return {**fields, "ledger": {"forced": forced}, "stop_reason": reason, "thought_end": end}
 
 
 def test_numbers_of_a_run_are_not_those_of_its_records():
@@ -96,12 +96,12 @@ def test_numbers_of_a_run_are_not_those_of_its_records():
     found = sweeps.measure("x", records)
     assert found.values == (0.5, 1.0) and found.thinking == (6.0, 12.0)
     assert found.accuracy.value == 0.75 and found.tokens == 9.0, "every problem counts the same"
-    assert found.forced == 6 / 60 and found.reasons == {"stop": 2, "length": 1}
+    assert found.forced == 6 / 60 and found.reasons == {"itself, stop": 2, "itself, length": 1}
 
 
 def test_another_delimiter_needs_another_run():
-    before = tokens_before("|", [b"a", b" |", b"b"])
-    found = sweeps.measure("x", [record("a", True, 4, 4, ids=[0, 0, 1, 2])], lambda one: before(one["ids"]))
+    span = between("", "|", [b"a", b" |", b"b"])
+    found = sweeps.measure("x", [record("a", True, 4, 4, ids=[0, 0, 1, 2])], lambda one: span(one["ids"], [False] * 4)[1])
     assert found.tokens == 2
 
 
@@ -153,19 +153,23 @@ def test_lengths_are_taken_as_known_exactly():
 
 
 def test_problems_that_the_first_run_cut_off_count_as_gains_of_a_longer_one():
-    method_of = method("budget_forcing", form="prompt", max_tokens=100, answer_tokens=20)
-    assert sweeps.room(method_of) == 80 and sweeps.room(method("chain_of_thought")) == math.inf
-    cut = record("a", False, 85, 77, forced=3)
-    records = [cut, record("b", False, 40, 30), record("c", True, 40, 30), record("d", False, 90, 30, reason="length")]
-    first = sweeps.measure("free", records, room=80)
-    assert first.whole == (False, True, True, False)
-    longer = run("wait", 60, [1, 1, 1, 1])
+    records = [
+        record("a", False, 85, 77, end="reserve"),
+        record("b", False, 40, 30),
+        record("c", True, 40, 30, end="stop"),
+        record("d", False, 90, 30, reason="length"),
+        record("e", False, 40, 40, end="loop"),
+        record("f", False, 9, 9, end=""),
+    ]
+    first = sweeps.measure("free", records)
+    assert first.whole == (False, True, True, False, False, True)
+    longer = run("wait", 60, [1] * 6)
     gain = sweep_of({"free": None, "wait": None}, first, longer).gain(longer)
-    assert (gain.n, gain.difference) == (2, 0.5)
-    nothing = sweep_of({"free": None, "wait": None}, dataclasses.replace(first, whole=(False,) * 4), longer)
+    assert (gain.n, gain.difference) == (3, pytest.approx(2 / 3))
+    nothing = sweep_of({"free": None, "wait": None}, dataclasses.replace(first, whole=(False,) * 6), longer)
     assert nothing.gain(longer) is None and nothing.gain(nothing.runs[0]) is None
     table = sweep_tables.text([sweep_of({"free": None, "wait": None}, first, longer)], tables.markdown)
-    assert "| − free, 2 problems |" in table and "| +0.500 |" in table
+    assert "| − free, 3 problems |" in table and "| +0.667 |" in table and "| +37.0 |" in table
 
 
 # ------------------------------------------------------------------------------------------------- tables
@@ -196,6 +200,8 @@ def test_csv_of_sweeps_cannot_be_read_back():
     assert [row["method"] for row in rows] == ["bf-500", "bf-1000", "mild", "harsh"]
     assert (rows[0]["max"], rows[0]["min"], rows[0]["x"], float(rows[0]["forced"])) == ("500", "", "", 0.01234)
     assert (rows[3]["x_name"], rows[3]["x"], rows[3]["y"], rows[3]["max"]) == ("alpha", "20.0", "300.0", "")
+    control, grid = csv.DictReader(io.StringIO(sweep_tables.summary_csv([BUDGETS, GRID])))
+    assert (control["control"], float(control["scaling"])) == ("0.5", BUDGETS.scaling) and grid["scaling"] == ""
     assert float(rows[1]["low"]) == BUDGETS.runs[1].accuracy.low and rows[0]["stop_reasons"] == '{"stop": 30, "length": 10}'
 
 
@@ -273,7 +279,7 @@ def test_report_of_a_run_forgets_its_sweeps(tmp_path):
     assert {path.name: path.read_bytes() for path in made.table.parent.iterdir() if path.is_file()} == before
     assert before.keys() == {
         *("table.md", "table.csv", "comparisons.csv", "accuracy.png"),
-        *("sweeps.md", "sweeps.csv", "sweeps.png", "sweep-tip.png", "sweep-waits.png"),
+        *("sweeps.md", "sweeps.csv", "sweeps-summary.csv", "sweeps.png", "sweep-tip.png", "sweep-waits.png"),
     }
     forcing, tip, waits = made.sweeps
     assert [one.label for one in forcing.runs] == ["bf-5", "bf-8"] and [one.label for one in tip.runs] == ["direct", "bf-8"]
@@ -282,6 +288,8 @@ def test_report_of_a_run_forgets_its_sweeps(tmp_path):
         assert one.accuracy.value == pytest.approx(by_label[one.label].accuracy.value)
         assert one.tokens == pytest.approx(by_label[one.label].cost.tokens), "without a delimiter all tokens are thinking"
     assert forcing.control == 0.5, "no more than 5, and more than 4"
+    free = dataclasses.replace(forcing, plan=planned(**{"bf-5": 5, "bf-8": None}))
+    assert free.control == 1.0, "who was told nothing obeys nothing"
     assert sweep_tables.text(made.sweeps, tables.aligned) in made.text()
     assert waits.scaling is None and waits.control is None
 

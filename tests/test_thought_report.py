@@ -37,7 +37,7 @@ def run(tmp_path):
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
         ids = list(b"So 4. Wait, 5. Wait, 6.")
-        record |= {"ids": ids, "tokens": len(ids), "thinking": len(ids)}
+        record |= {"ids": ids, "tokens": len(ids), "thinking": len(ids), "forced": []}
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return tmp_path
 
@@ -57,6 +57,12 @@ def test_a_thought_is_judged_twice_or_another_one_is_right(run):
     assert report(run, engine, show=False) == text and len(engine.served) == asked
     report(run, engine, Switches(("So",)), show=False)
     assert len(engine.served) > asked, "other switches are other thoughts"
+    asked, path = len(engine.served), run / "cot" / "generations.jsonl"
+    report(run, engine, Switches(("So",)), show=False)
+    assert len(engine.served) == asked
+    path.write_text(path.read_text().replace(": false", ": true").replace(": true", ": false", 1))
+    report(run, engine, Switches(("So",)), show=False)
+    assert len(engine.served) > asked, "other samples are other thoughts"
 
 
 def test_an_unfinished_run_or_none_is_judged(run, tmp_path):

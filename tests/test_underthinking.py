@@ -1,5 +1,6 @@
 """Underthinking: the paper's example, whose responses count, whole problems in the interval, and the judge of thoughts."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import stats
 from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.thinking import recorded, tokens_before
+from reasoning.evaluation.thinking import between, recorded
 from reasoning.evaluation.thoughts import segment
 from reasoning.evaluation.underthinking import Judged, underthinking, weighted_underthinking
 from reasoning.evaluation.verdicts import FORCED, Attempt, attempts, judge, judged, questions
@@ -153,12 +154,12 @@ def test_a_lost_response_counts_as_a_wrong_thought(grader):
 
 def test_attempts_are_not_what_the_model_read_and_wrote(engine):
     chain = method("chain_of_thought")
-    record = {"problem": "a", "sample": 3, "correct": False, "ids": [*TEXT.encode(), STOP], "thinking": len(TEXT) + 1}
+    record = {"problem": "a", "sample": 3, "correct": False, "ids": [*TEXT.encode(), STOP], "forced": []}
     (found,) = attempts([record], PROBLEMS, chain, engine)
     assert bytes(found.prompt) == engine.model.tokenizer.render(chain.prompt("What is 6 * 7?")).encode()
     assert found.tokens == tuple(record["ids"]) and found.thoughts.text == TEXT and found.sample == 3
-    (short,) = attempts([{**record, "thinking": 20}], PROBLEMS, chain, engine)
-    assert short.tokens == found.tokens and short.thoughts.text == TEXT[:20], "what stands behind the thinking is no thought"
+    (short,) = attempts([record], PROBLEMS, dataclasses.replace(chain, delimiters=("", " Hmm")), engine)
+    assert short.tokens == found.tokens and short.thoughts.text == "6*7 is 43. Wait, it is 42.", "no thought behind the thinking"
     del record["ids"]
     with pytest.raises(InputError, match="holds no token ids"):
         attempts([record], PROBLEMS, chain, engine)
@@ -166,11 +167,23 @@ def test_attempts_are_not_what_the_model_read_and_wrote(engine):
 
 def test_thinking_tokens_miss_a_delimiter_that_straddles_tokens():
     pieces = [b"a", b".</", b"think", b">", b"b", b"", b"</think>"]
-    count = tokens_before("</think>", pieces)
-    assert count([0, 0, 5, 1, 2, 3, 4]) == 3
-    assert count([0, 0, 5, 6, 4]) == 3
-    assert count([1, 2, 3, 1, 2, 3]) == 0, "the first one closes"
-    assert count([0, 4, 2, 3]) == 4, "it never came"
-    assert count([]) == 0 and tokens_before("", pieces)([0, 1, 2, 3]) == 4
+    span = between("", "</think>", pieces)
+    free = [False] * 9
+    assert span([0, 0, 5, 1, 2, 3, 4], free) == (0, 3)
+    assert span([0, 0, 5, 6, 4], free) == (0, 3)
+    assert span([1, 2, 3, 1, 2, 3], free) == (0, 0), "the first one closes"
+    assert span([0, 4, 2, 3], free) == (0, 4), "it never came"
+    assert span([], free) == (0, 0) and between("", "", pieces)([0, 1, 2, 3], free) == (0, 4)
+
+
+def test_forced_text_around_a_thought_counts_as_thinking():
+    pieces = [b"a", b"\n", b"Answer", b":", b"<t", b"hink>", b"</think>", b"."]
+    span = between("<think>", "Answer:", pieces)
+    opened = [4, 5, 0, 0, 1, 2, 3, 0]
+    assert span(opened, [True, True, *[False] * 6]) == (2, 5), "a line break of the model's own is thinking"
+    assert span(opened, [True, True, False, False, True, True, True, False]) == (2, 4)
+    assert span([0, 7, 1, 2, 3], [False, True, True, True, True]) == (0, 2), "text that was taken back is written again by force"
+    assert span([0, 0], [False] * 2) == (0, 2), "never opened, never closed"
+    assert span([4, 5, 1, 2, 3], [True] * 5) == (2, 2)
     with pytest.raises(InputError, match="an earlier version wrote it"):
         recorded({"problem": "a", "tokens": 3})

@@ -53,14 +53,19 @@ def thinking(engine: ClockedEngine) -> dict[str, dict[str, Any]]:
     phase = {"thinking_end": pattern, "thinking_stop_ids": [last]}
     scripts = {"ignore_script": script, "end_script": script, "tail_script": script}
     budget = phase | scripts | {"max_thinking": 1_000_000, "num_ignore": 4, "answer_reserve": 1}
+    budget |= {"max_round": 1_000_000, "min_thinking": 1}
     switching = phase | {"switch_penalty": 3.0, "switch_window": 600, "switch_set": engine.allowed_set([last])}
     switching |= {"switch_phrases": [pattern]}
+    reflection = phase | {"reflection_set": engine.allowed_set([last]), "reflection_amplitude": 5.0, "reflection_period": 1200}
+    early = phase | scripts | {"loop_repeats": 8, "soft_thinking": 0, "soft_rank": 1}
     return {
         "thinking: no control": {},
         "thinking: budget forcing": budget,
         "thinking: switch penalty": switching,
-        "thinking: loops": phase | scripts | {"loop_repeats": 8},
-        "thinking: budget, switch penalty, loops": budget | switching | {"loop_repeats": 8},
+        "thinking: cyclic reflection": reflection,
+        "thinking: loop stop": phase | scripts | {"loop_repeats": 8},
+        "thinking: soft window": phase | scripts | {"soft_thinking": 0, "soft_rank": 1},
+        "thinking: all controls": budget | switching | reflection | early,
     }
 
 

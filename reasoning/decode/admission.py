@@ -68,6 +68,7 @@ def _blank(network: Network, chain: Chain, batch: int, size: int, alternatives: 
         done=~no,
         pause=no,
         reason=zero,
+        thought=zero,
         barred=no,
         playing=Playing.nothing(batch),
         knobs={name: jnp.full((batch, *knob.shape), knob.neutral, knob.dtype) for name, knob in all_knobs(chain).items()},

@@ -133,6 +133,7 @@ class Decision:
       bar: the next token that is sampled (after residue and script) may not begin an end of thinking.
       done, pause: stop or pause the row, once residue and script have been played.
       reason: why it is done, one of the STOP_* codes of `reasoning.decode.slots`.
+      thought: why the row's thought ends here, one of its THOUGHT_* codes; 0 it does not.
     """
 
     rewind: jax.Array
@@ -142,12 +143,14 @@ class Decision:
     done: jax.Array
     pause: jax.Array
     reason: jax.Array
+    thought: jax.Array
 
     @staticmethod
     def none(batch: int) -> "Decision":
         """Nothing decided for any row."""
         minus, no = jnp.full(batch, -1, jnp.int32), jnp.zeros(batch, bool)
-        return Decision(minus, minus, minus, no, no, no, jnp.zeros(batch, jnp.int32))
+        zero = jnp.zeros(batch, jnp.int32)
+        return Decision(minus, minus, minus, no, no, no, zero, zero)
 
     def decides(self) -> jax.Array:
         """bool[B]: whether anything was decided."""
@@ -203,6 +206,17 @@ def active(stage: Transform, knobs: Knobs) -> jax.Array:
     """bool[]: whether any row sets a switch of `stage` off its neutral value. Knobs are constant during a chunk."""
     off = [jnp.any(knobs[name] != jnp.asarray(stage.knobs[name].neutral, knobs[name].dtype)) for name in switches_of(stage)]
     return jnp.any(jnp.stack(off)) if off else jnp.array(True)
+
+
+def touched_rows(stages, knobs: Knobs, batch: int) -> jax.Array:
+    """bool[B]: whether some stage is on in the row: a switch off its neutral value, or none to turn it off."""
+    rows = jnp.zeros(batch, bool)
+    for stage in stages:
+        for name in switches_of(stage):
+            off = knobs[name] != jnp.asarray(stage.knobs[name].neutral, knobs[name].dtype)
+            rows |= jnp.any(off.reshape(batch, -1), axis=1)
+        rows |= not switches_of(stage)
+    return rows
 
 
 def chain(*stages: Transform) -> Transform:

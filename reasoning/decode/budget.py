@@ -23,7 +23,15 @@ import jax.numpy as jnp
 from reasoning.decode import endings, phases
 from reasoning.decode.base import Context, Controller, Decision, Knob, Knobs, select_rows
 from reasoning.decode.matching import advance, locate
-from reasoning.decode.slots import STOP_CONTROLLER
+from reasoning.decode.slots import (
+    STOP_CONTROLLER,
+    THOUGHT_BUDGET,
+    THOUGHT_LOOP,
+    THOUGHT_RESERVE,
+    THOUGHT_ROUND,
+    THOUGHT_SOFT,
+    THOUGHT_STOP,
+)
 
 _UNLIMITED = jnp.iinfo(jnp.int32).max // 2
 
@@ -83,10 +91,12 @@ def budget_forcing(reach: int = 32) -> Controller:
         touched = jnp.where(stop, 1, found.touched)
         residue = jnp.where(stop, 0, found.residue)
 
-        written = context.length + 1 - context.phase_start  # tokens of this thought, this one included
+        begin = jnp.maximum(context.phase_start, context.prompt_length)  # what the prompt says of the thought costs nothing
+        written = context.length + 1 - begin  # tokens of this thought, this one included
         budget = _budget(knobs, context, _size(scripts, knobs["tail_script"]))
         residue = jnp.where(written - touched + _size(patterns.residues, residue, none=0) > budget, 0, residue)
-        kept = written - touched + _size(patterns.residues, residue, none=0)
+        no_round = thinking & ~ended & (knobs["max_round"] == 0)  # not even this token, nor that of a budget of 0
+        kept = written - jnp.where(no_round, jnp.maximum(touched, 1), touched) + _size(patterns.residues, residue, none=0)
         string = _size(scripts, knobs["ignore_script"])
         fits = kept + string < budget
 
@@ -96,7 +106,7 @@ def budget_forcing(reach: int = 32) -> Controller:
         closes = stop & ~suppressed & (knobs["end_script"] >= 0)
 
         spent = thinking & ~ended & (written >= budget)
-        this_round = context.length + 1 - jnp.maximum(state.round, context.phase_start)
+        this_round = context.length + 1 - jnp.maximum(state.round, begin)
         round_over = thinking & ~ended & ~spent & (knobs["max_round"] >= 0) & (this_round >= knobs["max_round"])
         next_round = round_over & wanted & fits
         ripe = thinking & ~ended & ~spent & endings.would_end(knobs, context)
@@ -104,9 +114,13 @@ def budget_forcing(reach: int = 32) -> Controller:
         next_round &= ~ripe & ~looping
         cut = spent | (round_over & ~next_round) | ripe | looping
 
+        by_name = (knobs["max_thinking"] >= 0) & (knobs["max_thinking"] <= budget)
+        why = jnp.where(spent, jnp.where(by_name, THOUGHT_BUDGET, THOUGHT_RESERVE), THOUGHT_ROUND)
+        why = jnp.where(looping & ~spent, THOUGHT_LOOP, jnp.where(ripe, THOUGHT_SOFT, why))
+
         goes_on = suppressed | next_round
         takes_back = (suppressed | closes | next_round | cut) & (touched > 0)
-        beyond = cut & ((written > budget) | ripe)  # not even this token: a budget of 0, or the end that was nearly sampled
+        beyond = (cut & ((written > budget) | ripe)) | (round_over & no_round)
         rewind = jnp.where(takes_back, touched - 1, jnp.where(beyond, 0, -1))
         script = jnp.where(goes_on, knobs["ignore_script"], jnp.where(closes, knobs["end_script"], knobs["tail_script"]))
         acts = goes_on | closes | cut
@@ -119,10 +133,11 @@ def budget_forcing(reach: int = 32) -> Controller:
             done=done,
             pause=jnp.zeros_like(done),
             reason=jnp.where(done, STOP_CONTROLLER, 0),
+            thought=jnp.where(closes, THOUGHT_STOP, jnp.where(cut, why, 0)),
         )
         after = State(
             ignored=state.ignored + ((suppressed & ~early) | next_round),
-            round=jnp.where(goes_on, context.phase_start + kept + string, state.round),
+            round=jnp.where(goes_on, begin + kept + string, state.round),
             closed=state.closed | closes | cut,
         )
         return decision, select_rows(acts & ~context.playing, after, state)
@@ -133,7 +148,8 @@ def budget_forcing(reach: int = 32) -> Controller:
 def _budget(knobs: Knobs, context: Context, tail: jax.Array) -> jax.Array:
     """int32[B]: tokens that the thought may have, by `max_thinking` and by what the answer must be left."""
     named = jnp.where(knobs["max_thinking"] < 0, _UNLIMITED, knobs["max_thinking"])
-    left = context.limit - context.phase_start - tail - knobs["answer_reserve"]
+    begin = jnp.maximum(context.phase_start, context.prompt_length)
+    left = context.limit - begin - tail - knobs["answer_reserve"]
     return jnp.maximum(jnp.minimum(named, jnp.where(knobs["answer_reserve"] > 0, left, _UNLIMITED)), 0)
 
 

@@ -13,9 +13,20 @@ import jax
 import jax.numpy as jnp
 
 from reasoning.decode import phases
-from reasoning.decode.base import Chain, Context, active, apply_gated, decide, select_rows
+from reasoning.decode.base import Chain, Context, active, apply_gated, decide, select_rows, touched_rows
 from reasoning.decode.sampling import log_prob, sample, top_log_probs, uniform
-from reasoning.decode.slots import DRAW, STOP_LENGTH, Playing, Slots, States, ring_fill, ring_read, ring_size, ring_write
+from reasoning.decode.slots import (
+    DRAW,
+    STOP_LENGTH,
+    THOUGHT_ITSELF,
+    Playing,
+    Slots,
+    States,
+    ring_fill,
+    ring_read,
+    ring_size,
+    ring_write,
+)
 from reasoning.models.network import Network
 from reasoning.sharding import whole
 
@@ -102,9 +113,9 @@ def _deciding_states(slots: Slots, winner: jax.Array, after: tuple[Any, ...], re
 
 
 def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable[..., Slots]:
-    """step(params, slots, tables, gates) → slots: one model step of every row that is neither done nor paused."""
+    """step(params, slots, tables, gates, touches bool[B]) → slots: one model step of every row neither done nor paused."""
 
-    def step(params, slots: Slots, tables, gates) -> Slots:
+    def step(params, slots: Slots, tables, gates, touches) -> Slots:
         size = slots.tokens.shape[1]
         run = ~(slots.done | slots.pause)
         before = ring_read(slots.states, slots.length)
@@ -122,9 +133,10 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
         playing = context.playing
         token = jnp.where(playing, _forced_token(slots.playing, tables), sampled)
 
+        # A row that nothing touches was sampled from the model's own distribution, whatever its neighbours do.
         raw = log_prob(logits, token)
-        changed = jnp.any(jnp.stack(gates)) if gates else jnp.array(False)
-        processed = jax.lax.cond(changed, lambda: log_prob(edited, token), lambda: raw)
+        touched = slots.barred | touches
+        processed = jax.lax.cond(jnp.any(touched), lambda: jnp.where(touched, log_prob(edited, token), raw), lambda: raw)
 
         seen = dataclasses.replace(context, logits=logits)
         decision, controllers, winner = decide(chain.controllers, token, before.controllers, slots.knobs, seen)
@@ -144,7 +156,10 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
             likely, values = top_log_probs(logits, alternatives)
             other_tokens, other_logprobs = put(other_tokens, likely), put(other_logprobs, values)
 
-        phase = phases.update(before.phase, token, slots.length, slots.knobs, tables)
+        phase = phases.update(before.phase, token, slots.length, slots.prompt_length, slots.knobs, tables)
+        thought = jnp.where(decided & (decision.thought > 0), decision.thought, slots.thought)
+        by_itself = (before.phase.phase == phases.THINKING) & (phase.phase == phases.ANSWER) & writes & ~playing
+        thought = jnp.where(by_itself, THOUGHT_ITSELF, thought)
         kept = _deciding_states(slots, winner, controllers, rewinds)
         rings = dataclasses.replace(slots.states, controllers=kept)
         states = ring_write(rings, slots.length + 1, States(transforms, controllers, phase), writes)
@@ -172,6 +187,7 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
             done=slots.done | done | full,
             pause=slots.pause | (settled & play.pause),
             reason=reason,
+            thought=thought,
             playing=select_rows(settled, Playing.nothing(length.shape[0]), play),
             states=states,
             cache=cache,
@@ -194,6 +210,7 @@ def make_decode(
 
     def decode(params, slots: Slots, tables, n):
         gates = [active(stage, slots.knobs) for stage in chain.transforms]
+        touches = touched_rows(chain.transforms, slots.knobs, slots.length.shape[0])
         draws = slots.draws
 
         def going(carry):
@@ -203,7 +220,7 @@ def make_decode(
 
         def body(carry):
             taken, slots = carry
-            slots = jax.lax.fori_loop(0, unroll, lambda _, slots: step(params, slots, tables, gates), slots)
+            slots = jax.lax.fori_loop(0, unroll, lambda _, slots: step(params, slots, tables, gates, touches), slots)
             return taken + unroll, slots
 
         taken, slots = jax.lax.while_loop(going, body, (jnp.int32(0), slots))

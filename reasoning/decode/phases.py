@@ -43,7 +43,7 @@ def init(knobs: Knobs, tokens: jax.Array, length: jax.Array, prompt_length: jax.
     state = PhaseState(jnp.where(open_at_once, THINKING, BEFORE).astype(jnp.int32), begin, zero)
 
     def step(state, index):
-        after = update(state, tokens[:, index], index, knobs, tables)
+        after = update(state, tokens[:, index], index, prompt_length, knobs, tables)
         # With no opening delimiter the prompt is not thought: its text cannot close what has not begun.
         keep = (index < length) & (~open_at_once | (index >= prompt_length))
         return jax.tree.map(lambda new, old: jnp.where(keep, new, old), after, state), None
@@ -55,12 +55,19 @@ def init(knobs: Knobs, tokens: jax.Array, length: jax.Array, prompt_length: jax.
     return jax.lax.cond(used, scan, lambda state: state, state)
 
 
-def update(state: PhaseState, token: jax.Array, position: jax.Array, knobs: Knobs, tables) -> PhaseState:
-    """State after `token` int32[B] was written at `position` int32[B]."""
+def update(
+    state: PhaseState, token: jax.Array, position: jax.Array, prompt_length: jax.Array, knobs: Knobs, tables
+) -> PhaseState:
+    """State after `token` int32[B] was written at `position` int32[B].
+
+    A response thinks once: when its thought has ended, another opening delimiter is text, or thinking would begin again outside
+    of its budget. Thoughts of earlier turns, in the prompt, do not count.
+    """
     thinking = state.phase == THINKING
+    over = (state.phase == ANSWER) & (state.start > prompt_length)
     awaited = jnp.where(thinking, knobs["thinking_end"], knobs["thinking_start"])
     match, end = advance(tables.patterns, awaited, state.match, token)
-    hit = end > 0
+    hit = (end > 0) & ~over
     phase = jnp.where(hit, jnp.where(thinking, ANSWER, THINKING), state.phase)
     start = jnp.where(hit, position + 1, state.start)
     return PhaseState(phase, start, jnp.where(hit, 0, match))

@@ -28,7 +28,7 @@ from reasoning.sharding import mesh_of
 
 def read_row(slots: Slots, row: jax.Array) -> dict[str, jax.Array]:
     """What a response is made of, for one row: int32[] → arrays without the slot axis."""
-    progress = ("length", "prompt_length", "draws", "discarded", "reason")
+    progress = ("length", "prompt_length", "draws", "discarded", "reason", "thought")
     names = ("tokens", "forced", "logprob", "processed_logprob", "other_tokens", "other_logprobs", *progress)
     return {name: getattr(slots, name)[row] for name in names}
 

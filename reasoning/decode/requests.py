@@ -43,7 +43,8 @@ class Response:
 
     Attributes:
       id, sample: as in the request. text: decoded, without the stop id. stop_reason: "stop" (a stop id), "pattern",
-        "length" or "controller".
+        "length" or "controller". thought_end: why its thought ended: "itself", "stop" (a stop id in mid-thought), "budget",
+        "reserve", "round", "loop" or "soft"; "" if no thought ended.
       tokens: int32[n], new tokens. forced: bool[n]. logprobs: float32[n], the model's raw log p in nats, 0 where forced.
       processed_logprobs: float32[n], log p in nats under the distribution that was sampled from: after penalties, temperature
         and truncation (0 for a greedy token); 0 where forced.
@@ -62,6 +63,7 @@ class Response:
     ledger: Ledger
     other_tokens: np.ndarray
     other_logprobs: np.ndarray
+    thought_end: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

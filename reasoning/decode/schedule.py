@@ -20,7 +20,7 @@ from reasoning.decode.loop import Report
 from reasoning.decode.plan import Plan
 from reasoning.decode.programs import Programs, blank_admission
 from reasoning.decode.requests import Job, Response
-from reasoning.decode.slots import STOP_ID, STOP_REASONS
+from reasoning.decode.slots import STOP_ID, STOP_REASONS, THOUGHT_ENDS
 from reasoning.decode.waiting import Room
 from reasoning.models.flops import generated_flops, prefill_flops
 from reasoning.models.model import Model
@@ -161,6 +161,7 @@ class Group:
             logprobs=values["logprob"][begin:end],
             processed_logprobs=values["processed_logprob"][begin:end],
             stop_reason=STOP_REASONS[reason],
+            thought_end=THOUGHT_ENDS[int(values["thought"])],
             ledger=ledger,
             other_tokens=values["other_tokens"][begin:end],
             other_logprobs=values["other_logprobs"][begin:end],

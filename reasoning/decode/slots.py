@@ -19,6 +19,11 @@ from reasoning.decode.phases import PhaseState
 RUNNING, STOP_ID, STOP_PATTERN, STOP_LENGTH, STOP_CONTROLLER = range(5)
 STOP_REASONS = ("running", "stop", "pattern", "length", "controller")
 
+# Why a thought ended; index into THOUGHT_ENDS. It did not; the model wrote the delimiter, or a stop id in its place; it was cut
+# at its budget, at the room kept for the answer, at the budget of its round; it repeated itself; it was about to end anyway.
+(NO_END, THOUGHT_ITSELF, THOUGHT_STOP, THOUGHT_BUDGET, THOUGHT_RESERVE, THOUGHT_ROUND, THOUGHT_LOOP, THOUGHT_SOFT) = range(8)
+THOUGHT_ENDS = ("", "itself", "stop", "budget", "reserve", "round", "loop", "soft")
+
 # Domains of randomness: folded into a row's key, so that no two uses ever draw the same number.
 DRAW, FORK = 0x0D4A, 0x0F04
 
@@ -79,6 +84,7 @@ class Slots:
       discarded: int32[B], tokens sampled or forced and then taken back.
       key: typed key[B], the row's identity (run seed, problem, sample).
       done, pause: bool[B]; reason: int32[B], a STOP_* code. An empty slot is done.
+      thought: int32[B], a THOUGHT_* code, why the thought ended.
       barred: bool[B], the next sampled token may not begin an end of thinking.
       playing: forced text under way. knobs: {name: [B, …]}. states: see `States`. cache: of the network.
     """
@@ -98,6 +104,7 @@ class Slots:
     done: jax.Array
     pause: jax.Array
     reason: jax.Array
+    thought: jax.Array
     barred: jax.Array
     playing: Playing
     knobs: dict[str, jax.Array]

@@ -25,8 +25,9 @@ Record = dict[str, Any]
 def record(response: Response, grade: Grade, thinking: int) -> Record:
     """One line of `generations.jsonl`: all that is the same in every run, so neither seconds nor a clock.
 
-    `thinking` is the number of its tokens that are (`reasoning.evaluation.thinking`). `ids` are all its tokens: encoding `text`
-    again may give others, and a prefix that is to be continued must be the one that was written.
+    `thinking` is the number of its tokens that are (`reasoning.evaluation.thinking`), `thought_end` why they ended. `ids` are all
+    its tokens, `forced` the places of those that were forced: encoding `text` again may give other ids, and a prefix that is to
+    be continued must be the one that was written.
     `logprob` is the sum of the model's raw log p over the tokens that were sampled, in nats; None if it is not finite.
     """
     logprob = float(np.sum(response.logprobs[~response.forced], dtype=np.float64))
@@ -41,9 +42,11 @@ def record(response: Response, grade: Grade, thinking: int) -> Record:
         "stop_reason": response.stop_reason,
         "tokens": len(response.tokens),
         "thinking": thinking,
+        "thought_end": response.thought_end,
         "logprob": logprob if math.isfinite(logprob) else None,
         "ledger": ledger,
         "ids": response.tokens.tolist(),
+        "forced": np.flatnonzero(response.forced).tolist(),
         "text": response.text,
     }
 

@@ -75,7 +75,7 @@ def report(workdir: Path) -> Report:
         write_json(workdir / label / "scores.json", {"label": label, "config_hash": identity["hash"], **summary(new, records)})
         found += new
         if label in sweep_plan.labels(planned):
-            measured[label] = sweeps.measure(label, records, room=sweeps.room(method))
+            measured[label] = sweeps.measure(label, records)
     out = workdir / "report"
     made = Report(
         title=f"{model_name(identity['model'])}\n{task_name(config['task'])}, {len(problems)} problems",
@@ -94,6 +94,7 @@ def report(workdir: Path) -> Report:
     if made.sweeps:
         write_atomic(out / "sweeps.md", f"{made.title}\n\n{sweep_tables.text(made.sweeps, tables.markdown)}\n")
         write_atomic(out / "sweeps.csv", sweep_tables.csv(made.sweeps))
+        write_atomic(out / "sweeps-summary.csv", sweep_tables.summary_csv(made.sweeps))
     show(out / "tensorboard", made.rows, made.sweeps, pictures)
     return made
 

@@ -1,7 +1,7 @@
 """A report in TensorBoard: its pictures, and its numbers as scalars.
 
 <method>/accuracy            step: samples a problem
-<sweep>/accuracy             step: mean thinking tokens of a run, or the setting of a curve
+<sweep>/accuracy             step: mean thinking tokens of a run, or the setting of a curve, where it is a whole number
 <sweep>/control, …           step 0: Control, Scaling (points per doubling), Performance
 """
 
@@ -27,9 +27,10 @@ def show(directory: Path, rows: Sequence[Row], sweeps: Sequence[Sweep], pictures
         events.scalar(f"{row.label}/accuracy", row.accuracy.value, row.samples, now)
     for sweep in sweeps:
         for run in sweep.runs:
-            place = sweep.plan.settings[run.label].place or (run.tokens,)
-            if len(place) == 1:
-                events.scalar(f"{sweep.plan.name}/accuracy", run.accuracy.value, round(place[0]), now)
+            place = sweep.plan.settings[run.label].place
+            if place is None or (len(place) == 1 and place[0].is_integer()):
+                step = round(run.tokens) if place is None else int(place[0])
+                events.scalar(f"{sweep.plan.name}/accuracy", run.accuracy.value, step, now)
         for name in ("control", "scaling", "performance"):
             value = getattr(sweep, name)
             if value is not None:

@@ -20,7 +20,7 @@ from reasoning.evaluation.board import Board
 from reasoning.evaluation.grading import Grade, Grader
 from reasoning.evaluation.pool import Pool, Record, record
 from reasoning.evaluation.progress import Progress
-from reasoning.evaluation.thinking import counter
+from reasoning.evaluation.thinking import finder
 from reasoning.methods.base import Method
 from reasoning.processes import ALONE, Processes
 
@@ -63,7 +63,7 @@ def run(
 def _draw(method, problems, pool, engine, grader, progress, board, check) -> None:
     by_id = {problem.id: problem for problem in problems}
     every = max(1, pool.total // LOGS)
-    thinking = counter(engine, method.delimiters[1])
+    thinking = finder(engine, method.delimiters)
     waiting: list[tuple[Response, Future]] = []  # graded in other processes while the engine goes on
     with contextlib.ExitStack() as stack:
         stack.enter_context(progress.bar)
@@ -71,7 +71,8 @@ def _draw(method, problems, pool, engine, grader, progress, board, check) -> Non
             stack.enter_context(board)
 
         def keep(response: Response, grade: Grade) -> None:
-            new = record(response, grade, thinking(response.tokens))
+            first, behind = thinking(response.tokens, response.forced)
+            new = record(response, grade, behind - first)
             pool.add(new, response.ledger.seconds)
             progress.add(new)
             if board and (progress.step % every == 0 or progress.step == pool.total):

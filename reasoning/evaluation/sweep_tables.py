@@ -4,23 +4,25 @@ import json
 import math
 from collections.abc import Callable, Sequence
 
-from reasoning.evaluation.stats import Comparison
 from reasoning.evaluation.sweep_plan import Setting
 from reasoning.evaluation.sweeps import Run, Sweep
 from reasoning.evaluation.tables import comma_separated
 
 RUN_HEADER = ("thinking tokens", "accuracy", "95 % interval", "forced", "how samples ended")
-GAIN_HEADER = ("95 % interval", "MDE")
+GAIN_HEADER = ("95 % interval", "MDE", "tokens more")
 SUMMARY_HEADER = ("sweep", "runs", "Control", "Scaling", "95 % interval", "Performance")
 NOTE = (
     "thinking tokens: mean of a sample, up to the closing delimiter. − first run: paired, on problems that it ended itself.\n"
-    "forced: share of all tokens. Control: share of runs that thought as long as asked. Scaling: mean slope over pairs of runs,\n"
-    "percentage points per doubling of the thinking tokens. Performance: the best accuracy, raised by luck."
+    "forced: share of all tokens. Control: share of the runs told how long to think that did. Scaling: mean slope over pairs of\n"
+    "runs, percentage points per doubling of the thinking tokens. Performance: the best accuracy, raised by luck."
 )
 FIELDS = (
     "sweep", "method", "min", "max", "x_name", "x", "y_name", "y", "problems", "thinking_tokens",
-    "accuracy", "low", "high", "mde", "whole", "gain", "gain_low", "gain_high", "gain_mde", "forced", "stop_reasons",
+    "accuracy", "low", "high", "mde", "whole", "gain", "gain_low", "gain_high", "gain_mde", "tokens_more",
+    "forced", "stop_reasons",
 )  # fmt: skip
+
+SUMMARY_FIELDS = ("sweep", "runs", "control", "scaling", "scaling_low", "scaling_high", "performance")
 
 Render = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
 
@@ -43,9 +45,19 @@ def csv(found: Sequence[Sweep]) -> str:
             position = [names[0], place[0], names[1], place[1]]
             gain = sweep.gain(run)
             gained = [gain.difference, gain.low, gain.high, gain.mde] if gain else [None] * 4
+            gained.append(sweep.extra(run))
             reasons = json.dumps(run.reasons)
             lines.append([sweep.plan.name, run.label, *bounds, *position, *quality, sum(run.whole), *gained, run.forced, reasons])
     return comma_separated(FIELDS, lines)
+
+
+def summary_csv(found: Sequence[Sweep]) -> str:
+    """One line per sweep, all digits, the columns of `SUMMARY_FIELDS`."""
+    lines = []
+    for sweep in found:
+        low, high = sweep.scaling_interval() or (None, None)
+        lines.append([sweep.plan.name, len(sweep.runs), sweep.control, sweep.scaling, low, high, sweep.performance])
+    return comma_separated(SUMMARY_FIELDS, lines)
 
 
 def asked(setting: Setting) -> str:
@@ -69,16 +81,17 @@ def _cells(sweep: Sweep, run: Run) -> list[str]:
         f"{run.tokens:,.0f}",
         f"{found.value:.3f}",
         f"{found.low:.3f} … {found.high:.3f}",
-        *_gain(sweep.gain(run)),
+        *_gain(sweep, run),
         f"{100 * run.forced:.1f} %",
         ", ".join(f"{reason} {100 * count / total:.0f} %" for reason, count in run.reasons.items()),
     ]
 
 
-def _gain(gain: Comparison | None) -> list[str]:
-    if gain is None:
-        return ["–"] * 3
-    return [f"{gain.difference:+.3f}", f"{gain.low:+.3f} … {gain.high:+.3f}", f"{gain.mde:.3f}"]
+def _gain(sweep: Sweep, run: Run) -> list[str]:
+    gain, extra = sweep.gain(run), sweep.extra(run)
+    if gain is None or extra is None:
+        return ["–"] * 4
+    return [f"{gain.difference:+.3f}", f"{gain.low:+.3f} … {gain.high:+.3f}", f"{gain.mde:.3f}", f"{extra:+.1f}"]
 
 
 def _summary(sweep: Sweep) -> list[str]:

@@ -19,10 +19,8 @@ from reasoning.evaluation.scores import by_problem
 from reasoning.evaluation.stats import Comparison, Estimate
 from reasoning.evaluation.sweep_plan import Plan
 from reasoning.evaluation.thinking import recorded
-from reasoning.methods.base import Method
 
 RESAMPLES = 2000  # of the slope, which takes every pair of runs each time
-DELIMITER = 8  # tokens of the longest delimiter
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ class Sweep:
 
     @property
     def control(self) -> float | None:
-        """Share of runs that thought as long as they were told; None if none was told."""
-        told = any(point.low > 0 or point.high < math.inf for point in self.points)
-        return control.control(self.points) if told else None
+        """Share of the runs that were told how long to think which did; None if none was told."""
+        told = [point for point in self.points if point.low > 0 or point.high < math.inf]
+        return control.control(told) if told else None
 
     @property
     def scaling(self) -> float | None:
@@ -85,12 +83,20 @@ class Sweep:
         return control.performance(self.points)
 
     def gain(self, run: Run) -> Comparison | None:
-        """`run` minus the sweep's first run, on the problems that the first one ended by itself, so that thinking longer is told
-        apart from being cut later; None for the first run, and where it ended no problem by itself."""
+        """`run` minus the sweep's first run in accuracy, on the problems that the first one ended by itself, so that thinking
+        longer is told apart from being cut later; None for the first run, and where it ended no problem by itself."""
+        differences = self._paired(run, "values")
+        return stats.difference(differences) if differences else None
+
+    def extra(self, run: Run) -> float | None:
+        """As `gain`, in thinking tokens."""
+        differences = self._paired(run, "thinking")
+        return sum(differences) / len(differences) if differences else None
+
+    def _paired(self, run: Run, name: str) -> list[float]:
         first = self.runs[0]
-        pairs = zip(run.values, first.values, first.whole, strict=True)
-        differences = [a - b for a, b, whole in pairs if whole]
-        return stats.difference(differences) if differences and run is not first else None
+        pairs = zip(getattr(run, name), getattr(first, name), first.whole, strict=True)
+        return [] if run is first else [a - b for a, b, whole in pairs if whole]
 
     def scaling_interval(self, seed: int = 0) -> tuple[float, float] | None:
         """95 % interval of `scaling`, problems resampled, for all runs the same ones.
@@ -110,40 +116,32 @@ class Sweep:
         return stats.expanded_percentiles(np.array([slope for slope in slopes if slope is not None]), values.shape[1])
 
 
-def measure(label: str, records: Sequence[Record], count: Callable[[Record], int] = recorded, room: float = math.inf) -> Run:
+def measure(label: str, records: Sequence[Record], count: Callable[[Record], int] = recorded) -> Run:
     """The numbers of one method.
 
     Args:
       records: all its samples, ordered by problem and sample.
-      count: thinking tokens of a record. The default is what the record says, counted up to the method's closing delimiter. For
-        another delimiter: `before = thinking.tokens_before("</think>", pieces)`, then `lambda record: before(record["ids"])`.
-      room: of `ended_itself`.
+      count: thinking tokens of a record. The default is what the record says, counted between the method's delimiters; for
+        others `reasoning.evaluation.thinking.between` makes a counter.
     """
     groups = by_problem(records)
     values = tuple(sum(one["correct"] for one in group) / len(group) for group in groups)
     thinking = tuple(sum(map(count, group)) / len(group) for group in groups)
     tokens = sum(one["tokens"] for one in records)
     forced = sum(one["ledger"]["forced"] for one in records) / tokens if tokens else 0.0
-    reasons = dict(Counter(one["stop_reason"] for one in records).most_common())
-    whole = tuple(all(ended_itself(one, count(one), room) for one in group) for group in groups)
+    reasons = dict(Counter(map(how_ended, records)).most_common())
+    whole = tuple(all(map(ended_itself, group)) for group in groups)
     return Run(label, thinking, values, stats.estimate(values), forced, reasons, whole)
 
 
-def ended_itself(record: Record, thinking: int, room: float) -> bool:
-    """Whether neither the response nor its thought was cut off.
-
-    Args:
-      thinking: tokens of the thought.
-      room: tokens for everything before the answer. A thought is cut where it and what is forced fill them, but for a delimiter
-        that had begun and is taken back, so one that ends fewer than `DELIMITER` tokens earlier counts as cut.
-    """
-    return record["stop_reason"] != "length" and thinking + record["ledger"]["forced"] + DELIMITER < room
+def how_ended(record: Record) -> str:
+    """ "budget, stop": how its thought ended, if it did, and then the response."""
+    return ", ".join(filter(None, (record["thought_end"], record["stop_reason"])))
 
 
-def room(method: Method) -> float:
-    """Tokens that a method leaves for everything before the answer; infinite if it keeps none for the answer."""
-    reserve = method.knobs.get("answer_reserve", 0)
-    return method.max_tokens - reserve if reserve else math.inf
+def ended_itself(record: Record) -> bool:
+    """Whether neither the response nor its thought was cut off."""
+    return record["stop_reason"] != "length" and record["thought_end"] in ("", "itself", "stop")
 
 
 def sweeps(planned: Sequence[Plan], runs: Mapping[str, Run]) -> list[Sweep]:

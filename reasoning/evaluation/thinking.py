@@ -1,7 +1,8 @@
-"""How many tokens of a response are thinking: those before the delimiter that closes it, all of them if it never came.
+"""How many tokens of a response are thinking: those behind the delimiter that opens it and before the one that closes it.
 
-The delimiter is looked for in the bytes of the tokens, so it may straddle them; the token in which it begins is not thinking any
-more. The number is written into each record when the tokenizer is at hand, so that reports need none.
+Delimiters are looked for in the bytes of the tokens, so they may straddle them; the token in which one begins or ends is not
+thinking. Nor is white space that was forced with the closing one: budgets do not count it. The number is written into each record
+when the tokenizer is at hand, so that reports need none.
 """
 
 import bisect
@@ -11,30 +12,41 @@ from typing import Any
 
 from reasoning.errors import InputError
 
-Count = Callable[[Sequence[int]], int]  # token ids of a response → its thinking tokens
+Span = Callable[[Sequence[int], Sequence[bool]], tuple[int, int]]  # ids of a response, which are forced → its thinking tokens
 
 
-def tokens_before(delimiter: str, pieces: Sequence[bytes]) -> Count:
-    """Counts the tokens before `delimiter`; all tokens where it is "".
+def between(start: str, end: str, pieces: Sequence[bytes]) -> Span:
+    """Finds the tokens between two delimiters: (first, behind the last).
 
     Args:
+      start: thinking begins with the response where this is "" or does not occur.
+      end: thinking goes to the end of the response where this is "" or does not occur.
       pieces: bytes of each token id, `tokenizer.token_bytes(size)`.
     """
-    wanted = delimiter.encode()
+    opening, closing = start.encode(), end.encode()
 
-    def count(ids: Sequence[int]) -> int:
+    def span(ids: Sequence[int], forced: Sequence[bool]) -> tuple[int, int]:
         texts = [pieces[int(token)] for token in ids]
-        at = b"".join(texts).find(wanted) if wanted else -1
-        return len(texts) if at < 0 else bisect.bisect_right(list(itertools.accumulate(map(len, texts))), at)
+        text, ends = b"".join(texts), list(itertools.accumulate(map(len, texts)))
+        opens = text.find(opening) + len(opening) if opening and opening in text else 0
+        first = bisect.bisect_left(ends, opens) + 1 if opens else 0
+        closes = text.find(closing, opens) if closing else -1
+        if closes < 0:
+            return first, len(texts)
+        last = bisect.bisect_right(ends, closes)
+        if forced[last]:
+            while last > first and forced[last - 1] and not texts[last - 1].strip():
+                last -= 1
+        return first, max(first, last)
 
-    return count
+    return span
 
 
-def counter(engine: Any, delimiter: str) -> Count:
-    """`tokens_before` with the engine's tokenizer, which is not touched where there is no delimiter."""
-    if not delimiter:
-        return len
-    return tokens_before(delimiter, engine.model.tokenizer.token_bytes(engine.model.config.vocab_size))
+def finder(engine: Any, delimiters: tuple[str, str]) -> Span:
+    """`between` with the engine's tokenizer, which is not touched where there is no delimiter."""
+    if not any(delimiters):
+        return lambda ids, forced: (0, len(ids))
+    return between(*delimiters, engine.model.tokenizer.token_bytes(engine.model.config.vocab_size))
 
 
 def recorded(record: dict[str, Any]) -> int:

@@ -4,6 +4,7 @@
 report/thoughts.md, .csv a line per method
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,13 +17,16 @@ from reasoning.evaluation import experiment, tables
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.identity import check_weights
 from reasoning.evaluation.records import read_lines, write_atomic, write_json
-from reasoning.evaluation.stats import Estimate
 from reasoning.evaluation.thoughts import DEFAULT, Switches, mean_spacing, mean_switches
 from reasoning.evaluation.underthinking import Judged, underthinking, weighted_underthinking
 from reasoning.evaluation.verdicts import FORCED, attempts, judge
 from reasoning.methods.base import Method
 
 HEADER = ("method", "responses", "wrong", "switches", "tokens a thought", "had it right", "ξ_UT", "95 %", "weighted", "95 %")
+FIELDS = (
+    "method", "responses", "wrong", "switches", "tokens_a_thought", "had_it_right",
+    "underthinking", "low", "high", "mde", "weighted", "weighted_low", "weighted_high", "weighted_mde",
+)  # fmt: skip
 NOTES = (
     "switches: of a response. had it right: wrong responses that, cut off at the end of some thought, would have been right.\n"
     "ξ_UT: mean share of a wrong response behind the first such thought; weighted: over all responses, right ones counting 0\n"
@@ -40,15 +44,20 @@ class Line:
     judged: tuple[Judged, ...]
 
     @property
-    def cells(self) -> list[str]:
-        """A line under `HEADER`."""
+    def numbers(self) -> list[str | float | None]:
+        """A line under `FIELDS`, all digits."""
         wrong = [one for one in self.judged if not one.correct]
         right = sum(one.through is not None for one in wrong)
-        share = underthinking(self.judged)
-        return [
-            self.label, str(len(self.judged)), str(len(wrong)), f"{self.switches:.2f}", f"{self.spacing:.1f}", str(right),
-            *(_interval(share) if share else ("–", "–")), *_interval(weighted_underthinking(self.judged)),
-        ]  # fmt: skip
+        estimates = (underthinking(self.judged), weighted_underthinking(self.judged))
+        shares = [[one.value, one.low, one.high, one.mde] if one else [None] * 4 for one in estimates]
+        return [self.label, len(self.judged), len(wrong), self.switches, self.spacing, right, *shares[0], *shares[1]]
+
+    @property
+    def cells(self) -> list[str]:
+        """A line under `HEADER`."""
+        label, responses, wrong, switches, spacing, right, *shares = self.numbers
+        intervals = [("–", "–") if a is None else (f"{a:.3f}", f"{b:.3f} … {c:.3f}") for a, b, c in (shares[:3], shares[4:7])]
+        return [label, str(responses), str(wrong), f"{switches:.2f}", f"{spacing:.1f}", str(right), *intervals[0], *intervals[1]]
 
 
 def report(workdir: Path, engine: Any = None, switches: Switches = DEFAULT, show: bool = True) -> str:
@@ -71,7 +80,7 @@ def report(workdir: Path, engine: Any = None, switches: Switches = DEFAULT, show
     lines = []
     with Grader() as grader:
         for label, method in experiment.build_methods(config).items():
-            line = read(workdir / label / "thoughts.json", switches)
+            line = read(workdir / label, switches)
             if line is None:
                 if engine is None:
                     engine = experiment.build_engine(config, None)
@@ -81,7 +90,7 @@ def report(workdir: Path, engine: Any = None, switches: Switches = DEFAULT, show
             lines.append(line)
     cells = [line.cells for line in lines]
     write_atomic(workdir / "report" / "thoughts.md", tables.markdown(HEADER, cells) + f"\n\n{NOTES}\n")
-    write_atomic(workdir / "report" / "thoughts.csv", tables.comma_separated(HEADER, cells))
+    write_atomic(workdir / "report" / "thoughts.csv", tables.comma_separated(FIELDS, [line.numbers for line in lines]))
     return tables.aligned(HEADER, cells) + f"\n\n{NOTES}"
 
 
@@ -93,15 +102,21 @@ def forced(method: Method) -> str:
     return f"\n{closing}" if closing.rstrip().lower().endswith("answer:") else f"\n{closing}{FORCED}"
 
 
-def read(path: Path, switches: Switches) -> Line | None:
-    """What was judged before with the same `switches`; None if nothing was."""
+def read(directory: Path, switches: Switches) -> Line | None:
+    """What was judged before, of the same samples with the same `switches`; None if nothing was."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads((directory / "thoughts.json").read_bytes())
     except OSError:
         return None
-    if found["switches"] != json.loads(json.dumps(asdict(switches))):
+    if found["of"] != of(directory, switches):
         return None
-    return Line(path.parent.name, found["mean_switches"], found["mean_spacing"], tuple(Judged(**one) for one in found["judged"]))
+    return Line(directory.name, found["mean_switches"], found["mean_spacing"], tuple(Judged(**one) for one in found["judged"]))
+
+
+def of(directory: Path, switches: Switches) -> dict[str, Any]:
+    """What a judgement depends on, JSON-able."""
+    samples = hashlib.sha256((directory / "generations.jsonl").read_bytes()).hexdigest()
+    return {"samples": samples, **json.loads(json.dumps(asdict(switches)))}
 
 
 def _judge(
@@ -124,14 +139,10 @@ def _judge(
     write_json(
         directory / "thoughts.json",
         {
-            "switches": asdict(switches),
+            "of": of(directory, switches),
             "mean_switches": line.switches,
             "mean_spacing": line.spacing,
             "judged": [asdict(one) for one in answered],
         },
     )
     return line
-
-
-def _interval(found: Estimate) -> tuple[str, str]:
-    return f"{found.value:.3f}", f"{found.low:.3f} … {found.high:.3f}"

@@ -21,7 +21,7 @@ from reasoning.decode.requests import Request, Response
 from reasoning.errors import InputError
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.pool import Record
-from reasoning.evaluation.thinking import recorded
+from reasoning.evaluation.thinking import finder
 from reasoning.evaluation.thoughts import DEFAULT, Switches, Thoughts, segment, token_texts
 from reasoning.evaluation.underthinking import Judged
 from reasoning.methods.base import Method
@@ -70,15 +70,18 @@ def attempts(
     """
     tokenizer = engine.model.tokenizer
     pieces, out = tokenizer.token_bytes(engine.model.config.vocab_size), []
+    thinking = finder(engine, method.delimiters)
     for record in records:
-        if "ids" not in record:
+        if "forced" not in record:
             raise InputError(
                 f"the record of {record['problem']!r} holds no token ids, an earlier version wrote it; draw the samples again in "
                 "another --workdir"
             )
         ids = tuple(record["ids"])
         prompt = tuple(tokenizer.encode_chat(method.prompt(problems[record["problem"]].question)))
-        thoughts = segment(token_texts(pieces, ids)[: recorded(record)], switches)
+        forced = set(record["forced"])
+        _, behind = thinking(ids, [place in forced for place in range(len(ids))])
+        thoughts = segment(token_texts(pieces, ids)[:behind], switches)
         out.append(Attempt(record["problem"], record["sample"], record["correct"], prompt, ids, thoughts))
     return out
 

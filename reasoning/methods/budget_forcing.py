@@ -14,6 +14,7 @@ from reasoning.errors import InputError
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
 from reasoning.methods.signatures import extends
+from reasoning.methods.thought_switching import WORDS, Words
 
 
 class Form(NamedTuple):
@@ -50,10 +51,11 @@ FORMS = {
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
-    """`Method.texts`: the strings of a form, and the one forced at suppressed ends, as rows of the engine's tables."""
+    """`Method.texts`: the strings of a form, the one forced at suppressed ends, and words, as rows of the engine's tables."""
 
     form: Form
     ignore_string: str
+    words: Words | None
 
     def __call__(self, engine) -> dict[str, Any]:
         """Knobs for this engine's vocabulary. Raises InputError if a stop is no single token."""
@@ -73,7 +75,8 @@ class Texts:
             "ignore_script": self.ignore_string,
         }
         scripts = {knob: engine.script(text) for knob, text in forced.items() if text}
-        return {"thinking_stop_ids": list(dict.fromkeys(stops)), **scripts}
+        words = self.words(engine) if self.words else {}
+        return {"thinking_stop_ids": list(dict.fromkeys(stops)), **scripts, **words}
 
 
 @extends(chain_of_thought.make, max_tokens=1024)
@@ -89,6 +92,9 @@ def make(
     soft_thinking: int = -1,
     soft_rank: int = 5,
     answer_tokens: int = 64,
+    switch_penalty: float = 0.0,
+    switch_window: int = 600,
+    switch_words: Sequence[str] = WORDS,
     knobs: Mapping[str, Any] | None = None,
     **rest: Any,
 ) -> Method:
@@ -103,15 +109,26 @@ def make(
       loop_repeats: end a thought whose last passage stands there so often in a row; 0 is off.
       soft_thinking: tokens after which a thought ends where its delimiter is among the `soft_rank` likeliest tokens; −1 is off.
       answer_tokens: of `max_tokens`, kept for the answer: the thought is cut when only so many are left.
+      switch_penalty, switch_window, switch_words: α, β and words of `reasoning.methods.thought_switching`; a penalty of 0 is off.
       The rest as in `reasoning.methods.chain_of_thought.make`.
     """
     if isinstance(form, str) and form not in FORMS:
         raise InputError(f"budget forcing knows no form {form!r}; choose one of {', '.join(FORMS)}, or give the fields of a Form")
-    shape = FORMS[form] if isinstance(form, str) else Form(*form)
+    if not isinstance(form, str) and len(form) not in (5, 6):
+        raise InputError(f"a Form of budget forcing has the fields {', '.join(Form._fields)}, got {len(form)} of them")
+    shape = FORMS[form] if isinstance(form, str) else Form(*form[:5], tuple(*form[5:]))
     if not shape.end or not shape.closing or not shape.tail:
         raise InputError("budget forcing needs the delimiter that ends a thought, and what to force to end it; fill in the Form")
     if shape.end not in shape.closing or shape.end not in shape.tail:
         raise InputError(f"what is forced to end a thought must hold the delimiter {shape.end!r}, or the thought would go on")
+    if shape.end in ignore_string:
+        raise InputError(
+            f"ignore_string {ignore_string!r} holds the delimiter {shape.end!r}, so it would end the thought; change it"
+        )
+    if answer_tokens >= rest["max_tokens"]:
+        raise InputError(
+            f"answer_tokens={answer_tokens} of max_tokens={rest['max_tokens']} leave nothing for thinking; raise max_tokens"
+        )
     one = chain_of_thought.make(
         knobs={
             "max_thinking": max_thinking,
@@ -122,9 +139,12 @@ def make(
             "soft_thinking": soft_thinking,
             "soft_rank": soft_rank,
             "answer_reserve": answer_tokens,
+            "switch_penalty": switch_penalty,
+            "switch_window": switch_window,
             **(knobs or {}),
         },
         **rest,
     )
-    texts = Texts(shape, ignore_string)
+    words = Words(switch_words if isinstance(switch_words, str) else tuple(switch_words)) if switch_penalty else None
+    texts = Texts(shape, ignore_string, words)
     return dataclasses.replace(one, name="budget_forcing", texts=texts, delimiters=(shape.start, shape.end), chain=CHAIN)
