@@ -1,4 +1,6 @@
-"""Reasons to end a thought: its loops against a search of the text, and what counts as an end that nearly came."""
+"""Reasons to end a thought: its loops against a search of the text, and which likely tokens count as an end of it."""
+
+import dataclasses
 
 import hypothesis
 import hypothesis.strategies as st
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from doubles.contexts import make_context
 
-from reasoning.decode import endings
+from reasoning.decode import endings, phases
+from reasoning.text.patterns import TableBuilder
 
 ROWS, SIZE = 4, 280
 
@@ -69,3 +72,61 @@ def test_equal_tokens_end_a_thought_before_four_times_the_copies(found):
     """By hand, for three copies: six zeros are none of "00", nor eleven of "0", and what stood before the thought counts not."""
     assert found([([1] + [0] * count, 1, 3) for count in (6, 9, 11, 12)]) == [False, False, False, True]
     assert found([([0, 0, 1] * 3, 0, 3), ([0, 1] * 3, 0, 3), ([0, 1] * 3, 1, 3), ([0] * 12, 1, 3)]) == [True, True, False, False]
+
+
+# ------------------------------------------------------------------------------------------------ the soft window
+
+ANSWER, THINK, STOP = "Answer:", "</think>", b"<stop>"
+LETTERS = [b"\n", *[bytes([byte]) for byte in range(32, 127)]]
+SPLIT = [*LETTERS, b"NASA", b" A", b"An", b"Answer", b" Answer", b"</", b"think", b"x <", STOP]
+WHOLE = [*SPLIT, b"</think>", b".</think>\n", b"\n\nAnswer: "]
+
+
+def would_end(vocabulary, delimiter, rows, encode=None):
+    """Whether each row ends. A row: the tokens from the likeliest on, and what else is special about it."""
+    builder = TableBuilder(vocabulary, encode)
+    pattern, batch = builder.pattern(delimiter), len(rows)
+    logits = np.zeros((batch, len(vocabulary)), np.float32)
+    for values, (top, _) in zip(logits, rows, strict=True):
+        for place, token in enumerate(top):
+            values[vocabulary.index(token)] = 9 - place
+    given = {"soft_thinking": 2, "soft_rank": 1, "min_thinking": 0, "phase": phases.THINKING, "phase_match": 0, "barred": False}
+    given |= {"thinking_end": pattern, "thinking_stop_ids": [vocabulary.index(STOP), -1]}
+    value = {name: jnp.asarray([special.get(name, usual) for _, special in rows]) for name, usual in given.items()}
+    fields = {name: value.pop(name) for name in ("phase", "phase_match", "barred")}
+    patterns = jax.tree.map(jnp.asarray, builder.build().patterns)
+    # One token of prompt, three of thought.
+    context = make_context([[0, 1, 1, 1]] * batch, 1, 8, patterns=patterns, phase_start=jnp.ones(batch, jnp.int32), **fields)
+    return endings.would_end(value, dataclasses.replace(context, logits=jnp.asarray(logits))).tolist()
+
+
+def likeliest(*tokens):
+    return [([token], {}) for token in tokens]
+
+
+def test_a_token_that_ends_as_the_delimiter_begins_ends_the_thought():
+    assert would_end(SPLIT, ANSWER, likeliest(b"NASA", b" A", b"A", b"An", b" Answer", b"Answer")) == [*[False] * 5, True]
+    assert would_end(SPLIT, THINK, likeliest(b"x <", b"<", b"think", b"</")) == [False, False, False, True]
+    assert would_end(WHOLE, THINK, likeliest(b"x <", b"<", b"</", b"</think>", b".</think>\n")) == [False] * 3 + [True] * 2
+
+
+def test_an_odd_token_that_holds_the_delimiter_hides_the_usual_way_to_write_it():
+    assert would_end(WHOLE, ANSWER, likeliest(b"Answer", b"\n\nAnswer: ", b" Answer")) == [True, True, False]
+
+
+def test_first_token_is_not_the_one_that_the_tokenizer_writes():
+    def by_letter(text):
+        return [SPLIT.index(letter.encode()) for letter in text]
+
+    assert would_end(SPLIT, ANSWER, likeliest(b"A", b"Answer"), by_letter) == [True, False]
+
+
+def test_a_stop_id_or_a_rank_is_not_counted():
+    rows = [([STOP], {}), ([b"q", b"r", STOP], {"soft_rank": 2}), ([b"q", b"r", b"</think>"], {"soft_rank": 3})]
+    assert would_end(WHOLE, THINK, [*rows, ([STOP], {"soft_rank": 0})]) == [True, False, True, False]
+
+
+def test_a_thought_ends_where_it_may_not():
+    places = [{"barred": True}, {"phase": phases.ANSWER}, {"phase_match": 1}, {"min_thinking": 4}, {"soft_thinking": 4}]
+    places += [{"soft_thinking": -1}, {"min_thinking": 3}]
+    assert would_end(WHOLE, THINK, [([b"</think>"], place) for place in places]) == [False] * 6 + [True]

@@ -60,19 +60,29 @@ def repeats(token: jax.Array, knobs: Knobs, context: Context) -> jax.Array:
 
 
 def would_end(knobs: Knobs, context: Context) -> jax.Array:
-    """bool[B]: past `soft_thinking`, a token that begins or holds the delimiter is among the `soft_rank` likeliest.
+    """bool[B]: past `soft_thinking`, a token that ends the thought is among the `soft_rank` likeliest of the model's own.
 
-    A delimiter that the text has begun already is left to come.
+    Such are the tokens that hold the whole delimiter, the one with which the tokenizer begins to write it, and the stop ids of
+    the thought. A token that only happens to end as the delimiter begins ("NASA" for "Answer:") is none, nor is "<" where
+    "</think>" is a token. A delimiter that the text has begun already is left to come. A thought that may not end yet does not
+    end here either: before `min_thinking`, and in a barred row, whose logits are read as they were before the bar.
     """
     written = context.length - context.phase_start
-    soft = (context.phase == phases.THINKING) & (context.phase_match == 0)
-    soft &= (knobs["soft_thinking"] >= 0) & (written >= knobs["soft_thinking"])
+    soft = (context.phase == phases.THINKING) & (context.phase_match == 0) & ~context.barred
+    soft &= (knobs["soft_thinking"] >= 0) & (written >= jnp.maximum(knobs["soft_thinking"], knobs["min_thinking"]))
 
-    def row(logits, match, pattern, rank):
-        best = jnp.max(jnp.where(phases.opening(context.tables.patterns, pattern, match), logits, -jnp.inf))
+    def row(logits, pattern, stop_ids, rank):
+        best = jnp.max(jnp.where(_ending(context.tables.patterns, pattern, stop_ids), logits, -jnp.inf))
         return (logits > best).sum() < rank
 
     def some():
-        return jax.vmap(row)(context.logits, context.phase_match, knobs["thinking_end"], knobs["soft_rank"]) & soft
+        return jax.vmap(row)(context.logits, knobs["thinking_end"], knobs["thinking_stop_ids"], knobs["soft_rank"]) & soft
 
     return jax.lax.cond(jnp.any(soft), some, lambda: jnp.zeros_like(soft))
+
+
+def _ending(patterns, pattern: jax.Array, stop_ids: jax.Array) -> jax.Array:
+    """bool[V]: tokens that hold `pattern` int32[], begin its own encoding, or are one of `stop_ids` int32[n], −1 padded."""
+    classes = patterns.classes[pattern]
+    ids = jnp.append(stop_ids, patterns.first[pattern])
+    return (patterns.end[pattern, 0] > 0)[classes].at[jnp.where(ids < 0, classes.size, ids)].set(True, mode="drop")

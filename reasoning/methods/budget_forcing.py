@@ -101,7 +101,8 @@ def make(
       min_thinking: an earlier end is suppressed, and not counted.
       num_ignore: ends to suppress. ignore_string: forced in place of each; "" forces nothing and lets the model go on.
       loop_repeats: end a thought whose last passage stands there so often in a row; 0 is off.
-      soft_thinking: tokens after which a thought ends where its delimiter is among the `soft_rank` likeliest tokens; −1 is off.
+      soft_thinking: tokens after which a thought ends where its delimiter is among the `soft_rank` likeliest tokens, once no end
+        is left to suppress; −1 is off.
       answer_tokens: of `max_tokens`, kept for the answer: the thought is cut when only so many are left.
       The rest as in `reasoning.methods.chain_of_thought.make`.
     """
