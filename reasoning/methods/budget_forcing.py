@@ -36,7 +36,8 @@ class Form(NamedTuple):
 
 FORMS = {
     # s1's own models. The line break behind the mark is none of the thought's tokens. "<|im_start|>" ends a thought, whatever
-    # role the model would have named after it.
+    # role the model would have named after it. The harness leaves the tail's first line break out where the text ends with one
+    # already; ours is always written.
     "s1": Form(
         "<|im_start|>think\n", "<|im_start|>think\n", "<|im_start|>answer", "<|im_start|>answer",
         "\n<|im_start|>answer\nFinal Answer:", ("<|im_start|>",),
