@@ -1,5 +1,8 @@
 """The thought-switching penalty: against a reference on token ids, in the loop, and from words to ids."""
 
+import functools
+from types import SimpleNamespace
+
 import hypothesis
 import hypothesis.strategies as st
 import jax
@@ -25,7 +28,7 @@ from reasoning.errors import InputError
 from reasoning.methods.base import method
 from reasoning.text.patterns import Capacity, TableBuilder
 from reasoning.text.tokenizer import Tokenizer
-from reasoning.text.words import spellings
+from reasoning.text.words import spellings, split_forms
 from reasoning.weights import catalogue
 from reasoning.weights.gguf import GgufFile
 
@@ -275,6 +278,11 @@ QWEN = {
 }  # decoded by hand from the published table of ranks
 
 
+@functools.cache
+def tokenizer_of(name):
+    return Tokenizer.from_gguf(GgufFile(catalogue.fetch(name).path).metadata)
+
+
 def test_a_spelling_with_a_space_or_a_capital_is_left_out():
     vocabulary = [b"wait", b" Wait", b"\nWAIT ", b"Wait,", b"await", b"W", b"ait", b"", b"\xff"]
     assert spellings(vocabulary, ["wait"]) == ((0, 1, 2), ())
@@ -286,14 +294,60 @@ def test_a_spelling_with_a_space_or_a_capital_is_left_out():
         spellings(vocabulary, ["wait", " "])
 
 
+def test_a_form_of_several_tokens_is_left_out():
+    def encode(text):  # a space belongs to the word behind it, and so only one of the two forms is a token
+        return {"so": [1], " so": [2], "So": [3], " So": [8, 3], "oh": [9, 9], " oh": [4], "Oh": [9, 9, 9], " Oh": [9, 9]}[text]
+
+    assert split_forms(encode, [1, 2, 3, 4], ["so", " oh"]) == ("Oh", "oh"), "a bare form is found behind a space too"
+    assert split_forms(encode, [1, 2, 4], ["Oh", "so", "so"]) == ("Oh", "So", "oh"), "with a capital first, each once"
+    assert split_forms(lambda text: [{"so": 1}.get(text, 0)], [1], ["so"], ignore_case=False) == (" so",)
+    assert split_forms(encode, [1, 2, 3, 4], ["so"], ignore_case=False) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "phrases"),
+    [("qwen2.5-coder-0.5b-instruct", ["alternatively", "hmm"]), ("smollm2-135m-instruct", ["Hmm", "alternatively", "hmm"])],
+)
+def test_default_words_of_a_real_vocabulary_are_refused_or_lose_a_form(name, phrases):
+    """Qwen2.5 writes " alternatively" and "Alternatively" with one token and "alternatively" with two."""
+    tokenizer = tokenizer_of(name)
+    config, found = SimpleNamespace(vocab_size=tokenizer.size), []
+    engine = SimpleNamespace(model=SimpleNamespace(tokenizer=tokenizer, config=config), allowed_set=len)
+    engine.pattern = lambda text: found.append(text) or len(found)
+    knobs = method("thought_switching").texts(engine)
+    assert (found, knobs["switch_phrases"]) == (phrases, [1, 2, 3][: len(phrases)]) and knobs["switch_set"] >= 8
+    assert list(method("cyclic_reflection").texts(engine)) == ["reflection_set"] and found == phrases
+
+
 def test_ids_of_a_real_vocabulary_are_missed():
-    tokenizer = Tokenizer.from_gguf(GgufFile(catalogue.fetch("qwen2.5-coder-0.5b-instruct").path).metadata)
+    tokenizer = tokenizer_of("qwen2.5-coder-0.5b-instruct")
     vocabulary = tokenizer.token_bytes(tokenizer.size)
     ids, phrases = spellings(vocabulary, [*QWEN, "on second thought"])
     assert set().union(*QWEN.values()) <= set(ids) and phrases == ("on second thought",)
     assert {tokenizer.decode([i]).strip().lower() for i in ids} == set(QWEN)
     exact, _ = spellings(vocabulary, ["Wait"], ignore_case=False)
     assert {14190, 13824} <= set(exact) and not {11489, 3783, 71032, 54390} & set(exact)
+
+
+def test_defaults_are_no_longer_the_papers():
+    made = method("thought_switching")
+    assert made.knobs == {
+        "switch_penalty": 3, "switch_window": 600, "switch_reset": 1, "switch_from_start": 1, "switch_after_temperature": 0,
+        "switch_everywhere": 0, "temperature": 0.7, "top_p": 0.95,
+    }  # fmt: skip
+    assert made.texts.words == ("alternatively", "wait", "hmm") and made.delimiters == ("<think>", "</think>")
+
+
+def test_missing_forms_take_the_room_of_words_that_no_token_spells_or_more_than_there_is():
+    tokenizer = ByteTokenizer([" soon", " later"])
+    engine = Engine(scripted_model(["x"], tokenizer.size, tokenizer=tokenizer), max_slots=1)
+    for words, phrases in (
+        (["soon", "later", "hold on", "well then"], ["hold on", "well then", "Soon", "Later"]),
+        (["soon", "ab", "cd", "ef", "gh"], ["ab", "cd", "ef", "gh"]),
+        (["later"], ["Later", "later"]),
+    ):
+        rows = method("thought_switching", words=words).texts(engine)["switch_phrases"]
+        assert rows == [engine.pattern(phrase) for phrase in phrases]
 
 
 def test_words_of_the_method_do_not_reach_the_rows_of_the_engine():

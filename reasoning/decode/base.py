@@ -84,6 +84,7 @@ class Context:
         length at which the phase began; phase_match: int32[B], bytes of the delimiter that ends it, seen so far.
       playing: bool[B], the loop is forcing text in this step, so whatever a controller decides is ignored; one that
         counts its decisions must not count then.
+      barred: bool[B], the token that is sampled in this step could not begin an end of thinking.
       logits: float32[B, V], raw, this step; controllers only, None in transforms and `init`.
       tables: the text tables (`reasoning.text.patterns.Tables`), arguments of the compiled loop.
     """
@@ -98,6 +99,7 @@ class Context:
     phase_start: jax.Array
     phase_match: jax.Array
     playing: jax.Array
+    barred: jax.Array
     tables: Any
     logits: jax.Array | None = None
 

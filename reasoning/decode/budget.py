@@ -109,9 +109,9 @@ def budget_forcing(reach: int = 32) -> Controller:
         this_round = context.length + 1 - jnp.maximum(state.round, begin)
         round_over = thinking & ~ended & ~spent & (knobs["max_round"] >= 0) & (this_round >= knobs["max_round"])
         next_round = round_over & wanted & fits
-        ripe = thinking & ~ended & ~spent & endings.would_end(knobs, context)
+        ripe = thinking & ~ended & ~spent & ~(wanted & fits) & endings.would_end(knobs, context)  # where an end would stand
         looping = thinking & ~ended & endings.repeats(token, knobs, context)
-        next_round &= ~ripe & ~looping
+        next_round &= ~looping
         cut = spent | (round_over & ~next_round) | ripe | looping
 
         by_name = (knobs["max_thinking"] >= 0) & (knobs["max_thinking"] <= budget)

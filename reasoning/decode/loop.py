@@ -60,6 +60,7 @@ def context_of(slots: Slots, phase: phases.PhaseState, tables: Any) -> Context:
         phase_start=phase.start,
         phase_match=phase.match,
         playing=slots.playing.active(),
+        barred=slots.barred,
         tables=tables,
     )
 

@@ -37,7 +37,8 @@ class Form(NamedTuple):
 
 FORMS = {
     # s1's own models. The line break behind the mark is none of the thought's tokens. "<|im_start|>" ends a thought, whatever
-    # role the model would have named after it.
+    # role the model would have named after it. The harness leaves the tail's first line break out where the text ends with one
+    # already; ours is always written.
     "s1": Form(
         "<|im_start|>think\n", "<|im_start|>think\n", "<|im_start|>answer", "<|im_start|>answer",
         "\n<|im_start|>answer\nFinal Answer:", ("<|im_start|>",),
@@ -107,7 +108,8 @@ def make(
       min_thinking: an earlier end is suppressed, and not counted.
       num_ignore: ends to suppress. ignore_string: forced in place of each; "" forces nothing and lets the model go on.
       loop_repeats: end a thought whose last passage stands there so often in a row; 0 is off.
-      soft_thinking: tokens after which a thought ends where its delimiter is among the `soft_rank` likeliest tokens; −1 is off.
+      soft_thinking: tokens after which a thought ends where its delimiter is among the `soft_rank` likeliest tokens, once no end
+        is left to suppress; −1 is off.
       answer_tokens: of `max_tokens`, kept for the answer: the thought is cut when only so many are left.
       switch_penalty, switch_window, switch_words: α, β and words of `reasoning.methods.thought_switching`; a penalty of 0 is off.
       The rest as in `reasoning.methods.chain_of_thought.make`.

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reasoning.decode.thinking import CHAIN
+from reasoning.decode.thought_switching import MAX_PHRASES
 from reasoning.errors import InputError
 from reasoning.methods import chain_of_thought
 from reasoning.methods.base import Method
 from reasoning.methods.signatures import extends
-from reasoning.text.words import spellings
+from reasoning.text.words import spellings, split_forms
 
 # The paper names "alternatively" and publishes no list. A public reproduction has these three, as four ids of the vocabulary.
 WORDS = ("alternatively", "wait", "hmm")
@@ -24,9 +25,13 @@ WORDS = ("alternatively", "wait", "hmm")
 class Words:
     """`Method.texts`: {knob: vocabulary set of all tokens that spell one of the words, phrases' knob: rows of the others}.
 
+    A word that some tokens spell, but not in every form, has the missing forms as phrases too, as far as there is room: first
+    come the words that no token spells, then forms with a capital, then without; what is left over is not matched.
+
     Attributes:
       words, ignore_case: of `reasoning.text.words.spellings`.
-      set_knob, phrases_knob: names of the two knobs; with phrases_knob "", a word of several tokens is an InputError.
+      set_knob, phrases_knob: names of the two knobs; with phrases_knob "", a word that no token spells is an InputError and
+        no form is matched as a phrase.
     """
 
     words: tuple[str, ...]
@@ -36,13 +41,17 @@ class Words:
 
     def __call__(self, engine) -> dict[str, Any]:
         """Knobs for this engine's vocabulary. Raises InputError."""
-        model = engine.model
-        if model.tokenizer is None:
+        model, tokenizer = engine.model, engine.model.tokenizer
+        if tokenizer is None:
             raise InputError("this model has no tokenizer, so no word has a token; name the sets of tokens as knobs")
-        ids, phrases = spellings(model.tokenizer.token_bytes(model.config.vocab_size), self.words, self.ignore_case)
+        ids, phrases = spellings(tokenizer.token_bytes(model.config.vocab_size), self.words, self.ignore_case)
         if phrases and not self.phrases_knob:
             raise InputError(f"no single token of this model spells {phrases[0]!r}; leave it out")
         knobs: dict[str, Any] = {self.set_knob: engine.allowed_set(ids)} if ids else {}
+        if self.phrases_knob:
+            spelled = [word for word in self.words if word not in phrases]
+            forms = split_forms(lambda text: tokenizer.encode(text, bos=False), ids, spelled, self.ignore_case)
+            phrases += forms[: max(MAX_PHRASES - len(phrases), 0)]
         return knobs | ({self.phrases_knob: [engine.pattern(phrase) for phrase in phrases]} if phrases else {})
 
 
@@ -64,7 +73,8 @@ def make(
 
     Args:
       penalty: logits, the paper's α; 0 is plain sampling. window: tokens of a thought that it lasts, the paper's β.
-      words: that switch thoughts, with any space and (`ignore_case`) in any case; at most 4 that no single token spells.
+      words: that switch thoughts, with any space and (`ignore_case`) in any case; at most 4 that no single token spells
+        (`Words`).
       reset, from_start, after_temperature: see `reasoning.decode.thought_switching.KNOBS`.
       delimiters: what opens and closes thinking. With two empty ones the whole response is thinking.
       The rest as in `reasoning.methods.chain_of_thought.make`.

@@ -33,6 +33,7 @@ class PatternTables:
       next: int16[P, Q, C], state after a token of class c in state q.
       end: int16[P, Q, C], bytes of the token up to and including the pattern's last byte; 0 when no match completes in it.
       size: int16[P], bytes of the pattern; 0 for an unused row.
+      first: int32[P], token with which the tokenizer begins to write the pattern; −1 for an unused row and where no tokens do.
       token_bytes: int16[V], bytes of each token.
       residue_row: int32[P, V], row of `residue_of` for a match that begins inside this token.
       residue_of: int32[rows, Q + 1], row of `residues` by the number of pattern bytes in that token (size if the whole
@@ -44,6 +45,7 @@ class PatternTables:
     next: jax.Array
     end: jax.Array
     size: jax.Array
+    first: jax.Array
     token_bytes: jax.Array
     residue_row: jax.Array
     residue_of: jax.Array
@@ -207,7 +209,7 @@ class TableBuilder:
         for token in reversed(np.flatnonzero(self.samplable & (self._length > 0)).tolist()):
             self._by_text[self.vocabulary[token]] = token  # the lowest id wins
         self._longest = max(map(len, self._by_text), default=0)
-        self._patterns: dict[bytes, tuple[Automaton, np.ndarray]] = {}
+        self._patterns: dict[bytes, tuple[Automaton, np.ndarray, int]] = {}
         self._scripts: dict[tuple[int, ...], int] = {}
         self._sets: dict[bytes, int] = {np.ones(len(self.vocabulary), bool).tobytes(): 0}
         self._residues: dict[bytes, tuple[int, list[int]]] = {b"": (0, [])}
@@ -235,7 +237,7 @@ class TableBuilder:
             residue_row[token] = rows.setdefault(key, len(rows))
         self._room("residues", max(len(residues), len(rows)), repr(text))
         self._residues, self._residue_rows = residues, rows
-        self._patterns[pattern] = (automaton, residue_row)
+        self._patterns[pattern] = (automaton, residue_row, (self._write(pattern) or [-1])[0])
         self._built = None
         return len(self._patterns)
 
@@ -299,12 +301,12 @@ class TableBuilder:
     def _assemble(self) -> Tables:
         capacity, vocab = self.capacity, len(self.vocabulary)
         rows, states = capacity.patterns + 1, capacity.pattern_bytes
-        classes, size = np.zeros((rows, vocab), np.int16), np.zeros(rows, np.int16)
+        classes, size, first = np.zeros((rows, vocab), np.int16), np.zeros(rows, np.int16), np.full(rows, -1, np.int32)
         following, end = (np.zeros((rows, states, capacity.classes), np.int16) for _ in range(2))
         residue_row = np.zeros((rows, vocab), np.int32)
-        for row, (pattern, (automaton, begins)) in enumerate(self._patterns.items(), start=1):
+        for row, (pattern, (automaton, begins, token)) in enumerate(self._patterns.items(), start=1):
             used = (row, slice(len(pattern)), slice(automaton.next.shape[1]))
-            size[row], classes[row], residue_row[row] = len(pattern), automaton.classes, begins
+            size[row], first[row], classes[row], residue_row[row] = len(pattern), token, automaton.classes, begins
             following[used], end[used] = automaton.next, automaton.end
         residue_of = np.zeros((capacity.residues, states + 1), np.int32)
         for key, row in self._residue_rows.items():
@@ -316,7 +318,7 @@ class TableBuilder:
         for key, row in self._sets.items():
             sets[row] = np.frombuffer(key, bool)
         token_bytes = self._length.astype(np.int16)
-        patterns = PatternTables(classes, following, end, size, token_bytes, residue_row, residue_of, residues)
+        patterns = PatternTables(classes, following, end, size, first, token_bytes, residue_row, residue_of, residues)
         return Tables(patterns, scripts, sets, self.samplable.copy())
 
     def _room(self, field: str, needed: int, what: str) -> None:
@@ -329,20 +331,25 @@ class TableBuilder:
             )
 
     def _rewrite(self, text: bytes, pattern: bytes) -> list[int]:
-        """Token ids whose bytes are exactly `text`: the tokenizer's own if they fit and are exact, else the fewest tokens."""
-        room = self.capacity.residue_tokens
-        if self._encode is not None:
-            try:
-                ids = self._encode(text.decode())
-            except UnicodeDecodeError:  # the match begins inside a character: only tokens of part characters can write this
-                ids = []
-            if len(ids) <= room and b"".join(self.vocabulary[token] for token in ids) == text and self.samplable[ids].all():
-                return ids
-        ids = self._segment(text)
+        """Token ids whose bytes are exactly `text`, as few as a residue may have."""
+        ids = self._write(text, self.capacity.residue_tokens)
         if ids is None:
             raise InputError(f"the vocabulary cannot write {text!r}, found before {pattern!r} in one token; match another string")
         self._room("residue_tokens", len(ids), f"{text!r} before {pattern!r}")
         return ids
+
+    def _write(self, text: bytes, most: int | None = None) -> list[int] | None:
+        """Token ids whose bytes are exactly `text`: the tokenizer's own if they are exact and at most `most`, else the fewest
+        tokens; None where there are none."""
+        if self._encode is not None:
+            try:
+                ids = self._encode(text.decode())
+            except UnicodeDecodeError:  # part of a character: only tokens of part characters can write this
+                ids = []
+            exact = b"".join(self.vocabulary[token] for token in ids) == text and self.samplable[ids].all()
+            if exact and (most is None or len(ids) <= most):
+                return ids
+        return self._segment(text)
 
     def _segment(self, text: bytes) -> list[int] | None:
         """The fewest tokens that write `text`, or None. Among equals the one with the longest last token."""

@@ -27,7 +27,7 @@ def make_context(
       sets: bool[sets, V], the tables' vocabulary sets; row 0 is no restriction.
       patterns: the tables' patterns, where the stage reads them.
       filler: what the unwritten rest of a row holds; a stage must not look at it.
-      **fields: any field of `Context`, instead of its default (not forced, phase 0, nothing played).
+      **fields: any field of `Context`, instead of its default (not forced, phase 0, nothing played or barred).
     """
     batch, size = len(rows), size or max(map(len, rows)) + 1
     tokens = np.full((batch, size), filler, np.int32)
@@ -45,6 +45,7 @@ def make_context(
         "phase_start": zeros,
         "phase_match": zeros,
         "playing": jnp.zeros(batch, bool),
+        "barred": jnp.zeros(batch, bool),
         "tables": Tables(patterns, scripts=None, sets=None if sets is None else jnp.asarray(sets), samplable=None),
     }
     return Context(**(given | fields))
