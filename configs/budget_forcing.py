@@ -4,12 +4,12 @@ Paper: Muennighoff et al. 2025, s1, arXiv 2501.19393, sections 3.1 and 5.
 All labels share one compiled program, and the regions are sweeps of the report:
 
     truncation      budgets below the natural length
-    extrapolation   ends suppressed once and twice with "Wait", against thinking freely, on the problems that end by themselves
+    extrapolation   ends suppressed once, twice, … with "Wait", against thinking freely, on the problems that end by themselves
     against_dots_k  the same k ends suppressed with "Wait" and with dots, about as many tokens that say nothing
 
 COMMAND
   python scripts/evaluate.py --config configs/budget_forcing.py:n=200
-  python scripts/evaluate.py --config configs/budget_forcing.py:n=100,task=asdiv,model=qwen2.5-coder-1.5b-instruct
+  python scripts/evaluate.py --config configs/budget_forcing.py:n=100,task=asdiv,waits=1,model=qwen2.5-coder-1.5b-instruct
 
 MEASURED: docs/results.md.
 """
@@ -19,14 +19,13 @@ from configs.tasks import asked
 
 # Tokens, below the natural length.
 BUDGETS = {"chain_sum": (0, 16, 32), "simple_equations": (0, 8, 16), "asdiv": (0, 4, 8)}
-COUNTS = (1, 2)
 DOTS = " ." * 16
 MORE = {"hmm_1": ("Hmm", 1), "alternatively_1": ("Alternatively", 1), "newline_1": ("\n", 1), "wait_4": ("Wait", 4)}
 
 
 def get_config(arg=None):
-    """task: of configs/tasks.py; n: problems; more: other strings, four Waits; model: any that `reasoning.load` takes."""
-    arg = common.parse_arg(arg, task="chain_sum", n=200, more=False, model=common.MODEL, seed=0)
+    """task: of configs/tasks.py; n: problems; waits: ends suppressed at most; more: other strings, four Waits; model, seed."""
+    arg = common.parse_arg(arg, task="chain_sum", n=200, waits=2, more=False, model=common.MODEL, seed=0)
     task = asked(arg.task)
     config = common.base(arg.model, task.task(arg.n), arg.seed)
     shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "max_tokens": 384, "answer_tokens": 16}
@@ -35,7 +34,7 @@ def get_config(arg=None):
     for budget in BUDGETS[arg.task]:
         config.methods[f"budget_{budget}"] = common.method("budget_forcing", max_thinking=budget, **shared)
         sweep["truncation"][f"budget_{budget}"] = budget
-    for count in COUNTS:
+    for count in range(1, arg.waits + 1):
         for name, string in (("dots", DOTS), ("wait", "Wait")):
             config.methods[f"{name}_{count}"] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
         sweep["extrapolation"][f"wait_{count}"] = None
