@@ -242,10 +242,10 @@ def test_probability_of_a_row_depends_on_its_neighbours_or_forgets_the_bar(engin
 def test_thinking_begins_again_behind_its_budget():
     engine = Engine(scripted_model(["<t>abc</t>x<t>yyyyyyyyyyyyyyyyy", "<t>abcdefgh<t>ijklmnop"]), max_slots=2)
     knobs = {"thinking_start": engine.pattern("<t>"), "thinking_end": engine.pattern("</t>"), "tail_script": engine.script("|")}
-    requests = [Request(id=str(row), tokens=[row], knobs=knobs | {"max_thinking": budget}) for row, budget in enumerate((5, 3))]
+    requests = [Request(id=str(row), tokens=[row], knobs=knobs | {"max_thinking": budget}) for row, budget in enumerate((9, 3))]
     found = {one.id: one for one in engine.generate(requests, chain=CHAIN, max_tokens=40, temperature=0)}
     assert found["0"].text.startswith("<t>abc</t>x<t>yyyyyyyyyyyyyyyyy") and found["0"].thought_end == "itself"
-    assert found["1"].text.startswith("<t>abc|fgh<t>ijklmnop") and found["1"].thought_end == "budget"
+    assert found["1"].text.startswith("<t>abc|efgh<t>ijklmnop") and found["1"].thought_end == "budget"
 
 
 def test_what_the_prompt_says_of_a_thought_costs_its_budget(engines):
@@ -253,6 +253,6 @@ def test_what_the_prompt_says_of_a_thought_costs_its_budget(engines):
     engine = engines[0]
     knobs = {"thinking_start": engine.pattern("<t>"), "thinking_end": engine.pattern(END), "tail_script": engine.script(TAIL)}
     knobs |= {"allowed_set": engine.allowed_set([ord("a"), ord("b")]), "max_thinking": 4}
-    requests = [Request(id=text, prompt=text, knobs=knobs) for text in ("q<t>", "q<t>\n")]
+    requests = [Request(id=repr(text), prompt=text, knobs=knobs) for text in ("q<t>", "q<t>\n")]
     for response in engine.generate(requests, chain=CHAIN, max_tokens=12, temperature=0):
         assert response.forced.tolist().index(True) == 4, response.id

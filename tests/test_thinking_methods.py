@@ -123,7 +123,7 @@ def test_controls_of_one_row_disturb_another_or_each_other():
     cut = {"thinking_end": engine.pattern("~~~"), "max_thinking": 6, "tail_script": engine.script("~~~"), "temperature": 0}
     (free,) = engine.generate([Request(id="plain", prompt="q")], chain=CHAIN, max_tokens=3, temperature=0)
     first = set(free.tokens.tolist())
-    switch = {"switch_set": engine.allowed_set(first), "switch_penalty": 50.0, "switch_window": 3}
+    switch = {"switch_set": engine.allowed_set(sorted(first)), "switch_penalty": 50.0, "switch_window": 3}
     rows = {"plain": {"temperature": 0}, "cut": cut, "both": cut | switch, "loop": cut | {"loop_repeats": 2}}
     requests = [Request(id=name, prompt="q", knobs=knobs) for name, knobs in rows.items()]
     together = {one.id: one for one in engine.generate(requests, chain=CHAIN, max_tokens=16)}
@@ -152,6 +152,6 @@ def test_form_without_its_strings_fails_in_the_loop():
         method("budget_forcing", form=["", "</t>"])
     with pytest.raises(InputError, match="would end the thought"):
         method("budget_forcing", ignore_string="No.</think>")
-    with pytest.raises(InputError, match="leave nothing of max_tokens"):
+    with pytest.raises(InputError, match="leave nothing for thinking"):
         method("budget_forcing", max_tokens=64)
     hash(method("budget_forcing", form=["", "", "</t>", "</t>", "</t>", ["<stop>"]]).texts)

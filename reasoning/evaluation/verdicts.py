@@ -72,7 +72,7 @@ def attempts(
     pieces, out = tokenizer.token_bytes(engine.model.config.vocab_size), []
     thinking = finder(engine, method.delimiters)
     for record in records:
-        if "forced" not in record:
+        if not {"ids", "forced"} <= record.keys():
             raise InputError(
                 f"the record of {record['problem']!r} holds no token ids, an earlier version wrote it; draw the samples again in "
                 "another --workdir"
