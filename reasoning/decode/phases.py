@@ -35,24 +35,21 @@ class PhaseState:
 
 
 def init(knobs: Knobs, tokens: jax.Array, length: jax.Array, prompt_length: jax.Array, tables) -> PhaseState:
-    """State after the prefix `tokens[:length]`, int32[B, S] and int32[B]; one scan over S."""
-    batch, size = tokens.shape
+    """State after the prefix `tokens[:length]`, int32[B, S] and int32[B]; one step for each token of the longest."""
+    batch = tokens.shape[0]
     open_at_once = (knobs["thinking_start"] == 0) & (knobs["thinking_end"] > 0)
     begin = jnp.where(open_at_once, prompt_length, 0)
     zero = jnp.zeros(batch, jnp.int32)
     state = PhaseState(jnp.where(open_at_once, THINKING, BEFORE).astype(jnp.int32), begin, zero)
 
-    def step(state, index):
+    def step(index, state):
         after = update(state, tokens[:, index], index, prompt_length, knobs, tables)
         # With no opening delimiter the prompt is not thought: its text cannot close what has not begun.
         keep = (index < length) & (~open_at_once | (index >= prompt_length))
-        return jax.tree.map(lambda new, old: jnp.where(keep, new, old), after, state), None
-
-    def scan(state):
-        return jax.lax.scan(step, state, jnp.arange(size))[0]
+        return jax.tree.map(lambda new, old: jnp.where(keep, new, old), after, state)
 
     used = jnp.any((knobs["thinking_start"] > 0) | (knobs["thinking_end"] > 0))
-    return jax.lax.cond(used, scan, lambda state: state, state)
+    return jax.lax.fori_loop(0, jnp.where(used, jnp.max(length), 0), step, state)
 
 
 def update(
