@@ -19,6 +19,7 @@ from configs.tasks import asked
 
 # Tokens, below the natural length.
 BUDGETS = {"chain_sum": (0, 16, 32), "simple_equations": (0, 8, 16), "asdiv": (0, 4, 8)}
+TOKENS = {"chain_sum": 224, "simple_equations": 224, "asdiv": 128}  # twice what thoughts need that end at all
 DOTS = " ." * 16
 MORE = {"hmm_1": ("Hmm", 1), "alternatively_1": ("Alternatively", 1), "newline_1": ("\n", 1), "wait_4": ("Wait", 4)}
 
@@ -28,7 +29,8 @@ def get_config(arg=None):
     arg = common.parse_arg(arg, task="chain_sum", n=200, waits=2, more=False, model=common.MODEL, seed=0)
     task = asked(arg.task)
     config = common.base(arg.model, task.task(arg.n), arg.seed)
-    shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "max_tokens": 384, "answer_tokens": 16}
+    shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "answer_tokens": 16}
+    shared["max_tokens"] = TOKENS[arg.task]
     config.methods.free = common.method("budget_forcing", **shared)
     sweep = {"truncation": {"free": None}, "extrapolation": {"free": None}, "waits": {"free": {"waits": 0}}}
     for budget in BUDGETS[arg.task]:
