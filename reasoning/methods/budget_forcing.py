@@ -127,10 +127,6 @@ def make(
         raise InputError(
             f"ignore_string {ignore_string!r} holds the delimiter {shape.end!r}, so it would end the thought; change it"
         )
-    if answer_tokens >= rest["max_tokens"]:
-        raise InputError(
-            f"answer_tokens={answer_tokens} of max_tokens={rest['max_tokens']} leave nothing for thinking; raise max_tokens"
-        )
     one = chain_of_thought.make(
         knobs={
             "max_thinking": max_thinking,
