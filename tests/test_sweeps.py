@@ -96,7 +96,7 @@ def test_numbers_of_a_run_are_not_those_of_its_records():
     found = sweeps.measure("x", records)
     assert found.values == (0.5, 1.0) and found.thinking == (6.0, 12.0)
     assert found.accuracy.value == 0.75 and found.tokens == 9.0, "every problem counts the same"
-    assert found.forced == 6 / 60 and found.reasons == {"itself, stop": 2, "itself, length": 1}
+    assert found.forced == 6 / 60 and found.reasons == {"itself → stop": 2, "itself → length": 1}
 
 
 def test_another_delimiter_needs_another_run():

@@ -135,8 +135,8 @@ def measure(label: str, records: Sequence[Record], count: Callable[[Record], int
 
 
 def how_ended(record: Record) -> str:
-    """ "budget, stop": how its thought ended, if it did, and then the response."""
-    return ", ".join(filter(None, (record["thought_end"], record["stop_reason"])))
+    """ "budget → stop": how its thought ended, if it did, and then the response."""
+    return " → ".join(filter(None, (record["thought_end"], record["stop_reason"])))
 
 
 def ended_itself(record: Record) -> bool:
