@@ -5,7 +5,7 @@ All labels share one compiled program, and the regions are sweeps of the report:
 
     truncation      budgets below the natural length
     extrapolation   ends suppressed once, twice, … with "Wait", against thinking freely, on the problems that end by themselves
-    against_dots_k  the same k ends suppressed with "Wait" and with dots, about as many tokens that say nothing
+    against_dots_k  the same k ends suppressed with "Wait" and with dots, which say nothing
 
 COMMAND
   python scripts/evaluate.py --config configs/budget_forcing.py:n=200
@@ -41,7 +41,7 @@ def get_config(arg=None):
             config.methods[f"{name}_{count}"] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
         sweep["extrapolation"][f"wait_{count}"] = None
         sweep["waits"][f"wait_{count}"] = {"waits": count}
-        sweep[f"against_dots_{count}"] = {f"dots_{count}": None, f"wait_{count}": None}
+        sweep[f"against_dots_{count}"] = {f"dots_{count}": {"wait": 0}, f"wait_{count}": {"wait": 1}}
     for label, (string, count) in MORE.items() if arg.more else ():
         config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
         sweep["extrapolation"][label] = None

@@ -12,7 +12,7 @@ COMMAND
 
 scripts/thoughts.py, given such a run, says how much of its wrong responses was underthinking.
 
-MEASURED: docs/results.md.
+MEASURED: nothing yet.
 """
 
 import itertools

@@ -103,6 +103,11 @@ class Context:
     tables: Any
     logits: jax.Array | None = None
 
+    @property
+    def generated_from(self) -> jax.Array:
+        """int32[B], length at which the response's part of the phase begins: what a prompt says of a thought costs nothing."""
+        return jnp.maximum(self.phase_start, self.prompt_length)
+
 
 class Transform(NamedTuple):
     """(knobs, init, update) of one stage on the logits.

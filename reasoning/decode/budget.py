@@ -91,7 +91,7 @@ def budget_forcing(reach: int = 32) -> Controller:
         touched = jnp.where(stop, 1, found.touched)
         residue = jnp.where(stop, 0, found.residue)
 
-        begin = jnp.maximum(context.phase_start, context.prompt_length)  # what the prompt says of the thought costs nothing
+        begin = context.generated_from
         written = context.length + 1 - begin  # tokens of this thought, this one included
         budget = _budget(knobs, context, _size(scripts, knobs["tail_script"]))
         residue = jnp.where(written - touched + _size(patterns.residues, residue, none=0) > budget, 0, residue)
@@ -148,8 +148,7 @@ def budget_forcing(reach: int = 32) -> Controller:
 def _budget(knobs: Knobs, context: Context, tail: jax.Array) -> jax.Array:
     """int32[B]: tokens that the thought may have, by `max_thinking` and by what the answer must be left."""
     named = jnp.where(knobs["max_thinking"] < 0, _UNLIMITED, knobs["max_thinking"])
-    begin = jnp.maximum(context.phase_start, context.prompt_length)
-    left = context.limit - begin - tail - knobs["answer_reserve"]
+    left = context.limit - context.generated_from - tail - knobs["answer_reserve"]
     return jnp.maximum(jnp.minimum(named, jnp.where(knobs["answer_reserve"] > 0, left, _UNLIMITED)), 0)
 
 

@@ -67,7 +67,7 @@ def would_end(knobs: Knobs, context: Context) -> jax.Array:
     "</think>" is a token. A delimiter that the text has begun already is left to come. A thought that may not end yet does not
     end here either: before `min_thinking`, and in a barred row, whose logits are read as they were before the bar.
     """
-    written = context.length - jnp.maximum(context.phase_start, context.prompt_length)
+    written = context.length - context.generated_from
     soft = (context.phase == phases.THINKING) & (context.phase_match == 0) & ~context.barred
     soft &= (knobs["soft_thinking"] >= 0) & (written >= jnp.maximum(knobs["soft_thinking"], knobs["min_thinking"]))
 

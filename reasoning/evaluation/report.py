@@ -11,17 +11,14 @@ report/tensorboard/      the pictures, and the numbers of rows and sweeps as sca
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reasoning.errors import InputError
 from reasoning.evaluation import stats, sweep_plan, sweep_tables, sweeps, tables
-from reasoning.evaluation.experiment import build_methods, build_task
+from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.picture import draw
-from reasoning.evaluation.pool import Record
-from reasoning.evaluation.records import read_lines, write_atomic, write_json
+from reasoning.evaluation.records import write_atomic, write_json
 from reasoning.evaluation.report_board import show
 from reasoning.evaluation.scores import Row, rows, sample_seconds, summary
 from reasoning.evaluation.sweep_picture import draw_curve, draw_grid, draw_lengths
@@ -60,25 +57,21 @@ class Report:
 
 def report(workdir: Path) -> Report:
     """Reads a finished run directory and writes its report and scores. Raises InputError if it is none or not finished."""
-    try:
-        identity = json.loads((workdir / "config.json").read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py"
-        ) from error
-    config, found, measured = identity["config"], [], {}
+    run = open_finished(workdir)
+    config, found, measured = run.config, [], {}
     planned = sweep_plan.plans(config)
-    problems = [problem.id for problem in build_task(config).problems]
-    for label, method in build_methods(config).items():
-        records = finished(workdir / label, [(problem, sample) for problem in problems for sample in range(method.n)])
+    for label, method in run.methods.items():
+        records = run.records(label)
         new = rows(label, method, records, sample_seconds(workdir / label / "timings.jsonl"))
-        write_json(workdir / label / "scores.json", {"label": label, "config_hash": identity["hash"], **summary(new, records)})
+        write_json(
+            workdir / label / "scores.json", {"label": label, "config_hash": run.identity["hash"], **summary(new, records)}
+        )
         found += new
         if label in sweep_plan.labels(planned):
             measured[label] = sweeps.measure(label, records)
     out = workdir / "report"
     made = Report(
-        title=f"{model_name(identity['model'])}\n{task_name(config['task'])}, {len(problems)} problems",
+        title=f"{model_name(run.identity['model'])}\n{task_name(config['task'])}, {len(run.problems)} problems",
         rows=tuple(found),
         versus=tuple((a, b, stats.difference([x - y for x, y in zip(a.values, b.values, strict=True)])) for a, b in pairs(found)),
         table=out / "table.md",
@@ -108,17 +101,6 @@ def sweep_pictures(found: Sequence[Sweep], title: str) -> dict[str, bytes]:
             draw_one = draw_curve if len(sweep.plan.axes) == 1 else draw_grid
             out[f"sweep-{sweep.plan.name}"] = draw_one(sweep, f"{title}\n{sweep.plan.name}")
     return out
-
-
-def finished(directory: Path, wanted: Sequence[tuple[str, int]]) -> list[Record]:
-    """All records of a method, in the order of `wanted` (problem, sample). Raises InputError if one is missing."""
-    there = {(one["problem"], one["sample"]): one for one in read_lines(directory / "generations.jsonl")[0]}
-    missing = sum(key not in there for key in wanted)
-    if missing:
-        raise InputError(
-            f"{directory} lacks {missing} of {len(wanted)} samples; run scripts/evaluate.py on it again to finish them"
-        )
-    return [there[key] for key in wanted]
 
 
 def pairs(found: Sequence[Row]) -> list[tuple[Row, Row]]:

@@ -6,17 +6,16 @@ report/thoughts.md, .csv a line per method
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reasoning.data.tasks import Problem
-from reasoning.errors import InputError
-from reasoning.evaluation import experiment, tables
+from reasoning.evaluation import tables
+from reasoning.evaluation.experiment import build_engine
+from reasoning.evaluation.finished import Finished, open_finished
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.identity import check_weights
-from reasoning.evaluation.records import read_lines, write_atomic, write_json
+from reasoning.evaluation.records import write_atomic, write_json
 from reasoning.evaluation.thoughts import DEFAULT, Switches, mean_spacing, mean_switches
 from reasoning.evaluation.underthinking import Judged, underthinking, weighted_underthinking
 from reasoning.evaluation.verdicts import FORCED, attempts, judge
@@ -69,24 +68,15 @@ def report(workdir: Path, engine: Any = None, switches: Switches = DEFAULT, show
     Raises:
       InputError: no run, an unfinished one, or one whose records hold no token ids.
     """
-    try:
-        identity = json.loads((workdir / "config.json").read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py"
-        ) from error
-    config = identity["config"]
-    problems = {problem.id: problem for problem in experiment.build_task(config).problems}
-    lines = []
+    run, lines = open_finished(workdir), []
     with Grader() as grader:
-        for label, method in experiment.build_methods(config).items():
+        for label in run.methods:
             line = read(workdir / label, switches)
             if line is None:
                 if engine is None:
-                    engine = experiment.build_engine(config, None)
-                    model = {"name": config["model"], "source": engine.model.source}
-                    check_weights(workdir, identity, model)
-                line = _judge(workdir / label, method, problems, engine, grader, switches, show)
+                    engine = build_engine(run.config, None)
+                    check_weights(workdir, run.identity, {"name": run.config["model"], "source": engine.model.source})
+                line = _judge(run, label, engine, grader, switches, show)
             lines.append(line)
     cells = [line.cells for line in lines]
     write_atomic(workdir / "report" / "thoughts.md", tables.markdown(HEADER, cells) + f"\n\n{NOTES}\n")
@@ -119,23 +109,12 @@ def of(directory: Path, switches: Switches) -> dict[str, Any]:
     return {"samples": samples, **json.loads(json.dumps(asdict(switches)))}
 
 
-def _judge(
-    directory: Path,
-    method: Method,
-    problems: Mapping[str, Problem],
-    engine: Any,
-    grader: Grader,
-    switches: Switches,
-    show: bool,
-) -> Line:
-    records, _ = read_lines(directory / "generations.jsonl")
-    lacking = len(problems) * method.n - len(records)
-    if lacking:
-        raise InputError(f"{directory} lacks {lacking} samples; run scripts/evaluate.py on it again to finish them")
-    found = attempts(records, problems, method, engine, switches)
+def _judge(run: Finished, label: str, engine: Any, grader: Grader, switches: Switches, show: bool) -> Line:
+    directory, method = run.workdir / label, run.methods[label]
+    found = attempts(run.records(label), run.problems, method, engine, switches)
     thoughts = [one.thoughts for one in found]
-    answered = judge(engine, grader, found, problems, forced=forced(method), show=directory.name if show else "")
-    line = Line(directory.name, mean_switches(thoughts), mean_spacing(thoughts), tuple(answered))
+    answered = judge(engine, grader, found, run.problems, forced=forced(method), show=label if show else "")
+    line = Line(label, mean_switches(thoughts), mean_spacing(thoughts), tuple(answered))
     write_json(
         directory / "thoughts.json",
         {

@@ -143,6 +143,5 @@ def make(
         },
         **rest,
     )
-    words = Words(switch_words if isinstance(switch_words, str) else tuple(switch_words)) if switch_penalty else None
-    texts = Texts(shape, ignore_string, words)
+    texts = Texts(shape, ignore_string, Words(switch_words) if switch_penalty else None)
     return dataclasses.replace(one, name="budget_forcing", texts=texts, delimiters=(shape.start, shape.end), chain=CHAIN)

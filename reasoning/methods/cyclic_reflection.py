@@ -46,5 +46,5 @@ def make(
         },
         **rest,
     )
-    texts = Words(words if isinstance(words, str) else tuple(words), ignore_case, "reflection_set", phrases_knob="")
+    texts = Words(words, ignore_case, "reflection_set", phrases_knob="")
     return dataclasses.replace(one, name="cyclic_reflection", texts=texts, delimiters=tuple(delimiters), chain=CHAIN)

@@ -34,10 +34,14 @@ class Words:
         no form is matched as a phrase.
     """
 
-    words: tuple[str, ...]
+    words: Sequence[str]
     ignore_case: bool = True
     set_knob: str = "switch_set"
     phrases_knob: str = "switch_phrases"
+
+    def __post_init__(self):
+        if not isinstance(self.words, str):  # which `spellings` refuses
+            object.__setattr__(self, "words", tuple(self.words))
 
     def __call__(self, engine) -> dict[str, Any]:
         """Knobs for this engine's vocabulary. Raises InputError."""
@@ -91,5 +95,5 @@ def make(
         },
         **rest,
     )
-    texts = Words(words if isinstance(words, str) else tuple(words), ignore_case)  # which refuses a bare string
+    texts = Words(words, ignore_case)
     return dataclasses.replace(one, name="thought_switching", texts=texts, delimiters=tuple(delimiters), chain=CHAIN)
