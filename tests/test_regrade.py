@@ -47,3 +47,5 @@ def test_a_taken_target_or_no_run_gives_a_stack_trace(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="exists already"):
         regrade(tmp_path, tmp_path)
+    with pytest.raises(InputError, match="is damaged"):
+        regrade(tmp_path, tmp_path / "new")

@@ -68,7 +68,7 @@ def test_a_thought_is_judged_twice_or_another_one_is_right(run):
 def test_an_unfinished_run_or_none_is_judged(run, tmp_path):
     path = run / "cot" / "generations.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(InputError, match="lacks 1 samples"):
+    with pytest.raises(InputError, match="lacks 1 of 12 samples"):
         report(run, FakeEngine(), show=False)
     with pytest.raises(InputError, match="holds no run"):
         report(tmp_path / "elsewhere", FakeEngine())

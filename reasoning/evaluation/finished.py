@@ -48,12 +48,15 @@ class Finished:
 
 
 def open_finished(workdir: Path) -> Finished:
-    """Reads what a run was about. Raises InputError for a directory that holds none."""
+    """Reads what a run was about. Raises InputError for a directory that holds none, or a damaged one."""
     try:
         identity = json.loads((workdir / "config.json").read_bytes())
+        config = identity["config"]
     except OSError as error:
         raise InputError(
             f"{workdir} holds no run ({error.strerror}: config.json); name a --workdir of scripts/evaluate.py"
         ) from error
-    problems = {problem.id: problem for problem in build_task(identity["config"]).problems}
-    return Finished(workdir, identity, problems, build_methods(identity["config"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{workdir / 'config.json'} is damaged; name another --workdir") from error
+    problems = {problem.id: problem for problem in build_task(config).problems}
+    return Finished(workdir, identity, problems, build_methods(config))

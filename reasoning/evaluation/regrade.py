@@ -20,9 +20,9 @@ def regrade(workdir: Path, target: Path) -> dict[str, int]:
     Only samples without a stated answer are graded again. Raises InputError for a directory that is no run or an unfinished one,
     or a taken target.
     """
-    run = open_finished(workdir)
     if target.exists():
         raise InputError(f"{target} exists already; choose another --to")
+    run = open_finished(workdir)
     samples, changed = {label: run.records(label) for label in run.methods}, {}
     with Grader() as grader:
         for label, records in samples.items():
