@@ -18,12 +18,12 @@ from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation.board import SCALARS
 from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.records import Lines, read_lines, write_atomic
 from reasoning.evaluation.run import run
 from reasoning.methods.base import Method, method
 from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
 from reasoning.models.transformer import init_params
+from reasoning.records import Lines, read_lines, write_atomic
 
 PROBLEMS = [Problem(f"p{index}", f"{index} + 1 =", str(index + 1), "sums") for index in range(5)]
 SKILL = {problem.id: (problem.answer, 0.2 * (index + 1)) for index, problem in enumerate(PROBLEMS)}

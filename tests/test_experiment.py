@@ -15,7 +15,7 @@ from doubles.models import hash_model
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
-from reasoning.evaluation.records import exclusive
+from reasoning.records import exclusive
 
 ROOT = Path(__file__).parent.parent
 CONFIG = {

@@ -11,10 +11,10 @@ from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.parts import gather, part
-from reasoning.evaluation.records import dumps, read_lines
 from reasoning.evaluation.run import run
 from reasoning.methods.base import method
 from reasoning.processes import ALONE, Processes
+from reasoning.records import dumps, read_lines
 
 PROBLEMS = [Problem(f"p{index}", f"{index} + 1 =", str(index + 1), "sums") for index in range(5)]
 METHOD = method("majority", n=3, max_tokens=200)

@@ -21,12 +21,14 @@ SOURCES = sorted((ROOT / "reasoning").rglob("*.py"))
 # reasoning/__init__.py, which opens only what is below it.
 LAYERS = (
     ("errors",),
-    ("compilation", "processes", "sharding", "text"),
+    ("compilation", "processes", "records", "sharding", "text"),
+    ("events",),
     ("models",),
     ("weights", "decode"),
     ("methods", "data"),
     ("",),
     ("evaluation", "command"),
+    ("train",),
     ("bench",),
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

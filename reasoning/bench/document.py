@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from reasoning.evaluation.identity import git_commit, version
-from reasoning.evaluation.records import write_atomic
+from reasoning.records import write_atomic
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "llama-cpp-python")
 

@@ -10,8 +10,8 @@ from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
 from reasoning.evaluation.experiment import build_methods, build_task
 from reasoning.evaluation.pool import Record
-from reasoning.evaluation.records import read_lines
 from reasoning.methods.base import Method
+from reasoning.records import read_lines
 
 
 @dataclass(frozen=True)

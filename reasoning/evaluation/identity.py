@@ -15,7 +15,7 @@ from typing import Any
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.evaluation.records import write_json
+from reasoning.records import write_json
 
 PACKAGES = ("reasoning", "jax", "jaxlib", "flax", "numpy", "tokenizers", "reasoning-gym", "math-verify")
 

@@ -6,8 +6,8 @@ generations.1-of-2.jsonl     what process 1 of 2 has added, until it is gathered
 
 from pathlib import Path
 
-from reasoning.evaluation.records import Lines, dumps, read_lines
 from reasoning.processes import Processes
+from reasoning.records import Lines, dumps, read_lines
 
 
 def part(path: Path, processes: Processes) -> Path:

@@ -15,9 +15,9 @@ from reasoning.decode.requests import Response
 from reasoning.errors import InputError
 from reasoning.evaluation.grading import Grade
 from reasoning.evaluation.parts import part
-from reasoning.evaluation.records import Lines, dumps, read_lines, write_atomic
 from reasoning.methods.base import unique_ids
 from reasoning.processes import ALONE, Processes
+from reasoning.records import Lines, dumps, read_lines, write_atomic
 
 Record = dict[str, Any]
 

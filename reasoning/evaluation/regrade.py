@@ -10,7 +10,7 @@ from pathlib import Path
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.records import dumps, write_atomic, write_json
+from reasoning.records import dumps, write_atomic, write_json
 from reasoning.text.answers import extract, last_number
 
 

@@ -18,12 +18,12 @@ from typing import Any
 from reasoning.evaluation import stats, sweep_plan, sweep_tables, sweeps, tables
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.picture import draw
-from reasoning.evaluation.records import write_atomic, write_json
 from reasoning.evaluation.report_board import show
 from reasoning.evaluation.scores import Row, rows, sample_seconds, summary
 from reasoning.evaluation.sweep_picture import draw_curve, draw_grid, draw_lengths
 from reasoning.evaluation.sweeps import Sweep
 from reasoning.evaluation.tables import Versus
+from reasoning.records import write_atomic, write_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reasoning.evaluation.board import Events
+from reasoning.events import Events
 from reasoning.evaluation.scores import Row
 from reasoning.evaluation.sweeps import Sweep
 

@@ -16,10 +16,10 @@ from reasoning.evaluation import metrics, stats
 from reasoning.evaluation.ledger import Cost, cost
 from reasoning.evaluation.metrics import Metric, Samples
 from reasoning.evaluation.pool import Record
-from reasoning.evaluation.records import read_lines
 from reasoning.evaluation.stats import Estimate
 from reasoning.methods.base import Method, Vote, cast, only, sees_lengths
 from reasoning.methods.majority import Plurality
+from reasoning.records import read_lines
 from reasoning.text.answers import normalise
 
 SUBSETS = 256  # of a pool, where there are more than can be counted one by one

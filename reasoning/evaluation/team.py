@@ -23,8 +23,8 @@ import jax
 
 from reasoning.errors import InputError
 from reasoning.evaluation.identity import first_difference
-from reasoning.evaluation.records import exclusive, write_json
 from reasoning.processes import Processes, leave
+from reasoning.records import exclusive, write_json
 
 POLL = 0.2  # seconds between two looks for a word
 LOOK = 1.0  # seconds between two looks after the others' health

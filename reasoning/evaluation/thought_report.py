@@ -15,11 +15,11 @@ from reasoning.evaluation.experiment import build_engine
 from reasoning.evaluation.finished import Finished, open_finished
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.identity import check_weights
-from reasoning.evaluation.records import write_atomic, write_json
 from reasoning.evaluation.thoughts import DEFAULT, Switches, mean_spacing, mean_switches
 from reasoning.evaluation.underthinking import Judged, underthinking, weighted_underthinking
 from reasoning.evaluation.verdicts import FORCED, attempts, judge
 from reasoning.methods.base import Method
+from reasoning.records import write_atomic, write_json
 
 HEADER = ("method", "responses", "wrong", "switches", "tokens a thought", "had it right", "ξ_UT", "95 %", "weighted", "95 %")
 FIELDS = (
