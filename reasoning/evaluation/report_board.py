@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reasoning.events import Events
 from reasoning.evaluation.scores import Row
 from reasoning.evaluation.sweeps import Sweep
+from reasoning.events import Events
 
 
 def show(directory: Path, rows: Sequence[Row], sweeps: Sequence[Sweep], pictures: Mapping[str, bytes]) -> None:
