@@ -5,7 +5,7 @@ All labels share one compiled program, and the regions are sweeps of the report:
 
     truncation      budgets below the natural length
     extrapolation   ends suppressed once, twice, … with "Wait", against thinking freely, on the problems that end by themselves
-    against_dots_k  the same k ends suppressed with "Wait" and with dots, which say nothing
+    against_dots_k  k ends suppressed with "Wait", against dots, which say nothing, for as many tokens on each problem
 
 COMMAND
   python scripts/evaluate.py --config configs/budget_forcing.py:n=200
@@ -20,7 +20,7 @@ from configs.tasks import asked
 # Tokens, below the natural length.
 BUDGETS = {"chain_sum": (0, 16, 32), "simple_equations": (0, 8, 16), "asdiv": (0, 4, 8)}
 TOKENS = {"chain_sum": 224, "simple_equations": 224, "asdiv": 128}  # twice what thoughts need that end at all
-DOTS = " ." * 16
+DOTS = " ." * 4
 MORE = {"hmm_1": ("Hmm", 1), "alternatively_1": ("Alternatively", 1), "newline_1": ("\n", 1), "wait_4": ("Wait", 4)}
 
 
@@ -32,20 +32,22 @@ def get_config(arg=None):
     shared = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "answer_tokens": 16}
     shared["max_tokens"] = TOKENS[arg.task]
     config.methods.free = common.method("budget_forcing", **shared)
+    match = {}
     sweep = {"truncation": {"free": None}, "extrapolation": {"free": None}, "waits": {"free": {"waits": 0}}}
     for budget in BUDGETS[arg.task]:
         config.methods[f"budget_{budget}"] = common.method("budget_forcing", max_thinking=budget, **shared)
         sweep["truncation"][f"budget_{budget}"] = budget
     for count in range(1, arg.waits + 1):
-        for name, string in (("dots", DOTS), ("wait", "Wait")):
-            config.methods[f"{name}_{count}"] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
+        config.methods[f"wait_{count}"] = common.method("budget_forcing", num_ignore=count, **shared)
+        config.methods[f"dots_{count}"] = common.method("budget_forcing", ignore_string=DOTS, **shared)
+        match[f"dots_{count}"] = f"wait_{count}"
         sweep["extrapolation"][f"wait_{count}"] = None
         sweep["waits"][f"wait_{count}"] = {"waits": count}
-        sweep[f"against_dots_{count}"] = {f"dots_{count}": {"wait": 0}, f"wait_{count}": {"wait": 1}}
+        sweep[f"against_dots_{count}"] = {"among": "free", f"dots_{count}": {"wait": 0}, f"wait_{count}": {"wait": 1}}
     for label, (string, count) in MORE.items() if arg.more else ():
         config.methods[label] = common.method("budget_forcing", num_ignore=count, ignore_string=string, **shared)
         sweep["extrapolation"][label] = None
-    config.sweep = sweep
+    config.sweep, config.match = sweep, match
     return config
 
 

@@ -42,7 +42,7 @@ def share(right, of=40):
 
 
 def sweep_of(settings, *runs):
-    return Sweep(planned(**settings), runs)
+    return Sweep(planned(**settings), runs, runs[0].whole)
 
 
 # ------------------------------------------------------------------------------------------------- configuration
@@ -74,6 +74,8 @@ def test_a_setting_is_read_as_another_one():
         ({"s": {"a": {}}}, r"sweep.s.a must be thinking tokens"),
         ({"../s": {"a": 1}}, "cannot name a sweep"),
         ({"s": {}}, "sweep is {name"),
+        ({"s": {"among": "a"}}, "'s' has no method"),
+        ({"s": {"among": "c", "a": 1}}, "'s' names 'c', which is no method"),
         (["a", "b"], "sweep is {name"),
     ],
 )
@@ -172,6 +174,19 @@ def test_problems_that_the_first_run_cut_off_count_as_gains_of_a_longer_one():
     assert "| − free, 3 problems |" in table and "| +0.667 |" in table and "| +37.0 |" in table
 
 
+def test_a_control_that_never_ends_itself_leaves_nothing_to_pair():
+    """Dots are cut at the length of the other thought, so the problems are those that a third run ended by itself."""
+    settings = {"free": None, "dots": {"wait": 0}, "wait": {"wait": 1}}
+    config = {"methods": settings, "sweep": {"s": {"among": "free", "dots": {"wait": 0}, "wait": {"wait": 1}}}}
+    (plan,) = sweep_plan.plans(config)
+    assert sweep_plan.labels([plan]) == {"free", "dots", "wait"}
+    free = run("free", 20, [1, 1, 0], whole=(True, True, False))
+    dots, wait = run("dots", 50, [1, 0, 0], whole=(False,) * 3), run("wait", 50, [1, 1, 1])
+    (found,) = sweeps.sweeps([plan], {"free": free, "dots": dots, "wait": wait})
+    assert [one.label for one in found.runs] == ["dots", "wait"]
+    assert (found.gain(wait).n, found.gain(wait).difference) == (2, 0.5)
+
+
 # ------------------------------------------------------------------------------------------------- tables
 
 
@@ -222,7 +237,7 @@ def pixels(data):
     ],
 )
 def test_picture_of_lengths_fails_on_extreme_results(runs):
-    found = Sweep(planned(**{label: None for label, *_ in runs}), tuple(run(*one[:2], share(one[2])) for one in runs))
+    found = sweep_of({label: None for label, *_ in runs}, *(run(*one[:2], share(one[2])) for one in runs))
     image = pixels(sweep_picture.draw_lengths([found, dataclasses.replace(found)], "title"))
     assert image.shape == (800, 1280, 3) and len(np.unique(image[..., 0])) > 10
 
@@ -232,7 +247,7 @@ def test_names_in_the_picture_of_lengths_hide_each_other(monkeypatch):
     monkeypatch.setattr(picture, "place", lambda *args, **style: boxes.append(place(*args, **style)) or boxes[-1])
     names = [f"bf-{index}" for index in range(5)]
     runs = [run(name, 500 * 2**index, share(5 * index)) for index, name in enumerate(names)]
-    sweep_picture.draw_lengths([Sweep(planned(**dict.fromkeys(names)), tuple(runs))], "title")
+    sweep_picture.draw_lengths([sweep_of(dict.fromkeys(names), *runs)], "title")
     assert len(boxes) == 6
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:index])
@@ -241,7 +256,7 @@ def test_names_in_the_picture_of_lengths_hide_each_other(monkeypatch):
 @pytest.mark.parametrize("right", [(0, 0), (40, 40), (10, 30)])
 def test_picture_of_a_curve_fails_on_extreme_results(right):
     settings = {f"wait-{count}": {"waits": count} for count in (4, 0)}
-    curve = Sweep(planned(**settings), tuple(run(name, 0, share(count)) for name, count in zip(settings, right, strict=True)))
+    curve = sweep_of(settings, *(run(name, 0, share(count)) for name, count in zip(settings, right, strict=True)))
     image = pixels(sweep_picture.draw_curve(curve, "title"))
     assert image.shape == (800, 1280, 3) and len(np.unique(image[..., 0])) > 10
 

@@ -6,7 +6,8 @@
     report/         table and picture of all methods, see `reasoning.evaluation.report`
 
 The configuration is plain data: `model`, `dtype`, `max_slots`, `mesh`, `seed`, `task` (family and its parameters), and `methods`
-({label: method and its arguments}), and `sweep` where some of them are one; configs/common.py says what each means.
+({label: method and its arguments}), `sweep` where some of them are one, `match` where some are to think as long as others;
+configs/common.py says what each means.
 """
 
 import functools
@@ -16,6 +17,7 @@ from typing import Any
 
 from reasoning.data.tasks import Task, load_task
 from reasoning.errors import InputError
+from reasoning.evaluation import matched
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.identity import check_weights, digest_of, open_identity, seal
 from reasoning.evaluation.parts import gather
@@ -27,7 +29,7 @@ from reasoning.methods.base import Method, method
 from reasoning.processes import ALONE, Processes
 from reasoning.sharding import AXES, make_mesh
 
-KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep"}
+KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep", "match"}
 
 
 def evaluate(
@@ -84,9 +86,12 @@ def evaluate(
             return made
 
         with Grader() as grader:
+            match, drawn = config.get("match") or {}, {}
             for label, one in methods.items():
+                if label in match:
+                    one = matched.as_long(one, drawn[match[label]])
                 options = {"label": label, "show": show, "processes": processes, "check": team.check}
-                run(one, task.problems, workdir / label, get_engine, grader, **options)
+                drawn[label] = run(one, task.problems, workdir / label, get_engine, grader, **options)
         if processes.count > 1:
             _finish(team, methods, task)
 
@@ -136,6 +141,7 @@ def check(config: Mapping[str, Any]) -> None:
         if label == "report" or "/" in label or label.startswith("."):
             raise InputError(f"{label!r} cannot name a method, since it names the directory of its results; choose another label")
     plans(config)
+    matched.check(config.get("match") or {}, list(config["methods"]))
 
 
 def _check_part(name: str, part: Any, field: str) -> None:

@@ -7,6 +7,8 @@
     None                         nothing was asked for
     {"waits": 2}                 any other name: the sweep is a curve over it
     {"alpha": 3, "beta": 600}    any two: a grid over them, the alphabetically first to the right
+
+The name AMONG beside the labels names the method whose self-ended problems gains are taken on; by default the sweep's first.
 """
 
 import itertools
@@ -19,6 +21,7 @@ from typing import Any
 from reasoning.errors import InputError
 
 BOUNDS = ("min", "max")
+AMONG = "among"
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Plan:
-    """One sweep of a configuration: `axes` are the names of a curve's setting or a grid's two, () for a sweep of lengths."""
+    """One sweep of a configuration: `axes` are the names of a curve's setting or a grid's two, () for a sweep of lengths;
+    `among` is a method's label."""
 
     name: str
     axes: tuple[str, ...]
     settings: Mapping[str, Setting]
+    among: str
 
 
 def plans(config: Mapping[str, Any]) -> list[Plan]:
@@ -49,13 +54,17 @@ def plans(config: Mapping[str, Any]) -> list[Plan]:
 
 def labels(planned: Sequence[Plan]) -> set[str]:
     """Of all methods that some sweep names."""
-    return set(itertools.chain.from_iterable(plan.settings for plan in planned))
+    return set(itertools.chain.from_iterable((*plan.settings, plan.among) for plan in planned))
 
 
 def _plan(name: str, part: Mapping[str, Any], methods: Mapping[str, Any]) -> Plan:
     if "/" in name or name.startswith("."):
         raise InputError(f"{name!r} cannot name a sweep, since it names a file; choose another name")
-    for label in part:
+    among = part.get(AMONG, next(iter(part)))
+    part = {label: setting for label, setting in part.items() if label != AMONG}
+    if not part:
+        raise InputError(f"the sweep {name!r} has no method; name those that it is over")
+    for label in (*part, among):
         if label not in methods:
             raise InputError(f"the sweep {name!r} names {label!r}, which is no method; choose from {', '.join(methods)}")
     settings = {label: _setting(f"sweep.{name}.{label}", value) for label, value in part.items()}
@@ -66,7 +75,7 @@ def _plan(name: str, part: Mapping[str, Any], methods: Mapping[str, Any]) -> Pla
     twice = next((place for place, times in places.items() if times > 1), None)
     if twice:
         raise InputError(f"the sweep {name!r} has two methods at {twice}; keep one of them")
-    return Plan(name, axes.pop(), settings)
+    return Plan(name, axes.pop(), settings, among)
 
 
 def _setting(where: str, value: Any) -> Setting:

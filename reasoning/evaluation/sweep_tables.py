@@ -12,9 +12,9 @@ RUN_HEADER = ("thinking tokens", "accuracy", "95 % interval", "forced", "how sam
 GAIN_HEADER = ("95 % interval", "MDE", "tokens more")
 SUMMARY_HEADER = ("sweep", "runs", "Control", "Scaling", "95 % interval", "Performance")
 NOTE = (
-    "thinking tokens: mean of a sample, up to the closing delimiter. − first run: paired, on problems that it ended itself.\n"
-    "forced: share of all tokens. Control: share of the runs told how long to think that did. Scaling: mean slope over pairs of\n"
-    "runs, percentage points per doubling of the thinking tokens. Performance: the best accuracy, raised by luck."
+    "thinking tokens: mean of a sample, up to the closing delimiter. − first run: paired, on problems whose free thought ended\n"
+    "by itself. forced: share of all tokens. Control: share of the runs told how long to think that did. Scaling: mean slope\n"
+    "over pairs of runs, percentage points per doubling of the thinking tokens. Performance: the best accuracy, raised by luck."
 )
 FIELDS = (
     "sweep", "method", "min", "max", "x_name", "x", "y_name", "y", "problems", "thinking_tokens",
@@ -69,7 +69,7 @@ def asked(setting: Setting) -> str:
 
 def _header(sweep: Sweep) -> list[str]:
     first = sweep.runs[0]
-    against = f"− {first.label}, {sum(first.whole)} problems"
+    against = f"− {first.label}, {sum(sweep.among)} problems"
     return [sweep.plan.name, *(sweep.plan.axes or ("asked for",)), *RUN_HEADER[:3], against, *GAIN_HEADER, *RUN_HEADER[3:]]
 
 

@@ -51,13 +51,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A plan with its runs, in the order of the plan.
+    """A plan with its runs, in the order of the plan; `among` is bool[P], the problems that gains are taken on.
 
     Runs that think not at all have no place on a logarithmic axis: the slope leaves them out.
     """
 
     plan: Plan
     runs: tuple[Run, ...]
+    among: tuple[bool, ...]
 
     @property
     def points(self) -> list[Point]:
@@ -83,8 +84,8 @@ class Sweep:
         return control.performance(self.points)
 
     def gain(self, run: Run) -> Comparison | None:
-        """`run` minus the sweep's first run in accuracy, on the problems that the first one ended by itself, so that thinking
-        longer is told apart from being cut later; None for the first run, and where it ended no problem by itself."""
+        """`run` minus the sweep's first run in accuracy, on `among` alone, so that thinking longer is told apart from being cut
+        later; None for the first run, and where there is no such problem."""
         differences = self._paired(run, "values")
         return stats.difference(differences) if differences else None
 
@@ -95,7 +96,7 @@ class Sweep:
 
     def _paired(self, run: Run, name: str) -> list[float]:
         first = self.runs[0]
-        pairs = zip(getattr(run, name), getattr(first, name), first.whole, strict=True)
+        pairs = zip(getattr(run, name), getattr(first, name), self.among, strict=True)
         return [] if run is first else [a - b for a, b, whole in pairs if whole]
 
     def scaling_interval(self, seed: int = 0) -> tuple[float, float] | None:
@@ -146,4 +147,4 @@ def ended_itself(record: Record) -> bool:
 
 def sweeps(planned: Sequence[Plan], runs: Mapping[str, Run]) -> list[Sweep]:
     """The plans with their runs, {label: run}."""
-    return [Sweep(plan, tuple(runs[label] for label in plan.settings)) for plan in planned]
+    return [Sweep(plan, tuple(runs[label] for label in plan.settings), runs[plan.among].whole) for plan in planned]

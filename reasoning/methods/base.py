@@ -65,6 +65,7 @@ class Method:
       texts: engine → further knobs, for strings of the method's own: their values are rows of the engine's text tables
         (`engine.pattern`, `engine.script`, `engine.allowed_set`), so they can only be made once there is an engine. `knobs`
         override them. A frozen dataclass with a `__call__`, so that equal arguments make equal methods.
+      each: further knobs of every problem by its id, or none at all; they override `knobs`.
       chain: transforms and controllers. A method with stages of its own builds its chain once, at module level: chains are
         compared by identity, and another chain is another compiled program.
     """
@@ -79,6 +80,7 @@ class Method:
     knobs: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     delimiters: tuple[str, str] = ("", "")
     texts: Callable[[Any], Mapping[str, Any]] = no_texts
+    each: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict, hash=False)
     chain: Chain = STANDARD
 
     def __post_init__(self):
@@ -100,23 +102,27 @@ class Method:
           problems: mappings, or objects like `reasoning.data.tasks.Problem`, with `id` and `question`.
           samples: sample indices to generate by problem id; problems that are not named are left out. None: all of them.
         Raises:
-          InputError: two problems share an id (they would share their random numbers and their records).
+          InputError: two problems share an id (they would share their random numbers and their records); `each` lacks a problem.
         """
         problems = [problem if isinstance(problem, Mapping) else vars(problem) for problem in problems]
         for problem in problems:
             if not {"id", "question"} <= problem.keys():
                 raise InputError(f"a problem needs the fields id and question, one has {', '.join(map(str, problem))}; add them")
         unique_ids(problem["id"] for problem in problems)
+        wanted = [problem for problem in problems if samples is None or samples.get(problem["id"])]
+        unset = next((problem["id"] for problem in wanted if self.each and problem["id"] not in self.each), None)
+        if unset is not None:
+            raise InputError(f"method {self.name!r}: `each` says nothing about the problem {unset!r}")
         return [
             Request(
                 id=problem["id"],
                 messages=self.prompt(problem["question"]),
                 n=self.n,
                 seed=self.seed,
+                knobs=dict(self.each.get(problem["id"], {})),
                 samples=None if samples is None else tuple(samples[problem["id"]]),
             )
-            for problem in problems
-            if samples is None or samples.get(problem["id"])
+            for problem in wanted
         ]
 
     def generate(self, engine, problems, samples: Mapping[str, Sequence[int]] | None = None) -> Iterator[Response]:
