@@ -9,6 +9,7 @@
 problem that it cannot write about, and consumes `rng` and no other source of chance.
 """
 
+import functools
 import importlib
 import pkgutil
 from dataclasses import dataclass
@@ -39,10 +40,11 @@ class Written:
     mistakes: tuple[str, ...] = ()
 
 
-def families() -> list[str]:
+@functools.cache
+def families() -> tuple[str, ...]:
     """Names of the families that have a writer, sorted."""
     names = (found.name for found in pkgutil.iter_modules(reasoning.data.writers.__path__))
-    return sorted(name for name in names if name not in NOT_WRITERS)
+    return tuple(sorted(name for name in names if name not in NOT_WRITERS))
 
 
 def writer(family: str) -> ModuleType:
@@ -60,4 +62,9 @@ def instance(problem: Problem) -> str | None:
     family = problem.metadata.get("generator")
     if family not in families() or "entry" not in problem.metadata:
         return None
-    return f"{family}: {writer(family).instance(read_entry(problem.metadata['entry']))}"
+    return name_instance(family, read_entry(problem.metadata["entry"]))
+
+
+def name_instance(family: str, entry: dict) -> str:
+    """`instance` of an entry that is read already."""
+    return f"{family}: {writer(family).instance(entry)}"

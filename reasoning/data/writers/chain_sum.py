@@ -56,13 +56,6 @@ def _apply(total: int, sign: str, term: int) -> int:
     return total + term if sign == "+" else total - term
 
 
-def _undo(total: int, sign: str, term: int) -> tuple[str, int]:
-    """The step backwards, as it is written, and where it leads."""
-    back = "-" if sign == "+" else "+"
-    result = _apply(total, back, term)
-    return f"{total} {back} {term} = {result}", result
-
-
 def _slip(total: int, sign: str, term: int, rng: Random) -> int:
     """A wrong result of the kinds that are made: the other operation, a ten or a one too many or too few."""
     right = _apply(total, sign, term)
@@ -74,8 +67,9 @@ def _check(totals: list[int], steps: list[tuple[str, int]], wrong: int | None) -
     """All steps undone from the last to the first, or to the wrong one."""
     said = []
     for place in range(len(steps) - 1, -1, -1):
-        text, back = _undo(totals[place + 1], *steps[place])
-        said.append(text)
+        sign, term = steps[place]
+        back = "-" if sign == "+" else "+"
+        said.append(f"{totals[place + 1]} {back} {term} = {_apply(totals[place + 1], back, term)}")
         if place == wrong:
             return f"Check: {', '.join(said)}, but it must be {totals[place]}."
     return f"Check: {', '.join(said)}, and the first number is {totals[0]}."

@@ -114,15 +114,10 @@ def _last(branch: Branch, target: int) -> tuple[list[str], str | None]:
 
 def _told(branch: Branch, target: int) -> str:
     said, answer = _last(branch, target)
-    two = (
-        [f"{', '.join(branch.steps)}, with {_spare(branch)}"]
-        if branch.steps
-        else [f"{branch.larger.value} and {branch.smaller.value}"]
-    )
-    return f"{two[0]}: {', '.join(said)}, {'yes' if answer else 'no'}."
-
-
-def _spare(branch: Branch) -> str:
-    """The number that the last step does not make; with four numbers it may be one that an earlier step made."""
-    made = branch.steps[-1].split(" = ")[1]
-    return str(branch.smaller.value if made == str(branch.larger.value) else branch.larger.value)
+    larger, smaller = branch.larger.value, branch.smaller.value
+    if branch.steps:  # the last step says one of the two
+        made = branch.steps[-1].split(" = ")[1]
+        begin = f"{', '.join(branch.steps)}, with {smaller if made == str(larger) else larger}"
+    else:
+        begin = f"{larger} and {smaller}"
+    return f"{begin}: {', '.join(said)}, {'yes' if answer else 'no'}."

@@ -7,15 +7,19 @@ task from seed + i, so no task with a seed below it draws from them. And every t
 A trace depends on its family, its settings, the pool's seed and its place alone. Within a pool no instance comes twice.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from random import Random
 from typing import Any
+
+from tqdm import tqdm
 
 from reasoning.data import reasoning_gym
 from reasoning.data.tasks import Problem, load_task
 from reasoning.data.traces import Trace
-from reasoning.data.writers.base import Written, instance, writer
+from reasoning.data.writers.base import Written, name_instance, writer
 from reasoning.errors import InputError
 from reasoning.records import dumps
 from reasoning.text.answers import extract
@@ -24,6 +28,7 @@ FIRST_SEED = 1_000_000_000  # of a pool; evaluation takes smaller ones
 SEEDS = 1_000_000  # from one pool seed to the next: the problems a family may draw
 FEWEST_NEW = 0.05  # share of a draw that must be instances not seen yet
 SHORTEST_DRAW = 64
+AT_ONCE = 2  # families: their problems are drawn in processes of their own
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,29 @@ def family(name: str, arguments: Mapping[str, Any]) -> Family:
     return Family(name, **arguments)
 
 
+def write_pool(config: Mapping[str, Any], show: bool = True) -> list[Trace]:
+    """The traces of all families of a config, family after family.
+
+    Args:
+      config: {"seed": of the pool, from 0, "families": {name: arguments of `Family`}}.
+      show: a progress bar on standard error.
+    Raises:
+      InputError: a wrong config, before anything is drawn; and as `write_family`.
+    """
+    odd = next((key for key in config if key not in ("seed", "families")), None)
+    if odd is not None or not config.get("families"):
+        what = "names no families" if odd is None else f"has an unknown key {odd!r}"
+        raise InputError(f"the config of a pool {what}; it has seed and families, see configs/traces.py")
+    wanted, seed = [family(name, arguments) for name, arguments in config["families"].items()], config.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"the seed of a pool is {seed!r}; give a whole number ≥ 0")
+    total = sum(one.count for one in wanted)
+    bar = tqdm(total=total, desc="traces", unit="trace", file=sys.stderr, disable=not show)
+    with bar, ThreadPoolExecutor(AT_ONCE) as threads:
+        parts = list(threads.map(lambda one: write_family(one, seed, bar.update), wanted))
+    return [trace for part in parts for trace in part]
+
+
 def write_family(wanted: Family, seed: int = 0, tick: Callable[[], object] = lambda: None) -> list[Trace]:
     """The traces of one family, in the order in which their problems are drawn.
 
@@ -77,16 +105,16 @@ def write_family(wanted: Family, seed: int = 0, tick: Callable[[], object] = lam
         distinct problems, a trace that the scorer rejects (a mistake in the writer).
     """
     traces: list[Trace] = []
-    for place, problem, key in _distinct(wanted, FIRST_SEED + seed * SEEDS):
+    for place, problem, entry, key in _distinct(wanted, FIRST_SEED + seed * SEEDS):
         rng = Random(f"{seed}/{wanted.name}/{place}")
-        entry = reasoning_gym.read_entry(problem.metadata["entry"])
-        traces.append(checked(_trace(problem, key, writer(wanted.name).write(entry, wanted.tries(rng), rng)), problem))
+        trace = _trace(problem, key, writer(wanted.name).write(entry, wanted.tries(rng), rng))
+        traces.append(checked(trace, problem, entry))
         tick()
     return traces
 
 
-def _distinct(wanted: Family, seed: int) -> Iterator[tuple[int, Problem, str]]:
-    """`count` problems of different instances, each with its place among all that are drawn and its instance."""
+def _distinct(wanted: Family, seed: int) -> Iterator[tuple[int, Problem, dict, str]]:
+    """`count` problems of different instances, each with its place among all that are drawn, its entry and its instance."""
     seen: set[str] = set()
     drawn, end = 0, seed + SEEDS
     while len(seen) < wanted.count:
@@ -95,10 +123,11 @@ def _distinct(wanted: Family, seed: int) -> Iterator[tuple[int, Problem, str]]:
         if size:
             task = load_task("reasoning_gym", name=wanted.name, size=size, seed=seed + drawn, **(wanted.settings or {}))
             for place, problem in enumerate(task.problems, start=drawn):
-                key = instance(problem)
+                entry = reasoning_gym.read_entry(problem.metadata["entry"])
+                key = name_instance(wanted.name, entry)
                 if key not in seen and len(seen) < wanted.count:
                     seen.add(key)
-                    yield place, problem, key
+                    yield place, problem, entry, key
             drawn += size
         if len(seen) < wanted.count and len(seen) - before < max(FEWEST_NEW * size, 1):
             raise InputError(
@@ -134,11 +163,11 @@ def to_score(problem: Problem) -> dict[str, Any]:
     return {"score": problem.score, **{name: problem.metadata[name] for name in needed}}
 
 
-def checked(trace: Trace, problem: Problem) -> Trace:
-    """The trace, if the scorer of its problem of reasoning-gym gives its answer full marks. Raises InputError."""
+def checked(trace: Trace, problem: Problem, entry: dict) -> Trace:
+    """The trace, if the scorer of its problem, of reasoning-gym, gives its answer full marks. Raises InputError."""
     metadata = problem.metadata
     scorer = reasoning_gym.scorer(metadata["generator"], dumps(metadata["parameters"]).decode())
-    score = scorer.score_answer(extract(trace.answer), reasoning_gym.read_entry(metadata["entry"]))
+    score = scorer.score_answer(extract(trace.answer), entry)
     if score < 1:
         raise InputError(
             f"the trace that {trace.source} wrote for {problem.id} ends in {trace.answer!r}, which its scorer gives {score}; "
