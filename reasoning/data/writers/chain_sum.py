@@ -21,6 +21,8 @@ from reasoning.errors import InputError
 
 DOMAIN = "arithmetic"
 
+MOST = 5  # attempts: a step has four ways to go wrong or more
+
 
 def instance(entry: dict) -> str:
     """The expression without spaces: "42-17+25-31"."""
@@ -34,6 +36,7 @@ def write(entry: dict, tries: int, rng: Random) -> Written:
     if not steps:
         raise InputError("traces of chain_sum need two terms or more; set min_terms to 2 or more")
     totals, lines, mistakes, begin = [int(first)], [], [], 0
+    tries = min(tries, MOST)
     for attempt in range(tries):
         wrong = rng.randrange(begin, len(steps)) if attempt < tries - 1 else None
         opening = "Wait, " if attempt else ""
@@ -41,7 +44,7 @@ def write(entry: dict, tries: int, rng: Random) -> Written:
         for place in range(begin, len(steps)):
             sign, term = steps[place]
             right = _apply(totals[-1], sign, term)
-            total = _slip(totals[-1], sign, term, rng) if place == wrong else right
+            total = _slip(totals[-1], sign, term, mistakes, rng) if place == wrong else right
             said = f"{totals[-1]} {sign} {term} = {total}"
             mistakes += [said] if place == wrong else []
             lines.append(opening + said)
@@ -56,11 +59,11 @@ def _apply(total: int, sign: str, term: int) -> int:
     return total + term if sign == "+" else total - term
 
 
-def _slip(total: int, sign: str, term: int, rng: Random) -> int:
-    """A wrong result of the kinds that are made: the other operation, a ten or a one too many or too few."""
+def _slip(total: int, sign: str, term: int, made: list[str], rng: Random) -> int:
+    """A wrong result of the kinds that people make, none twice: the other operation, a ten or a one too many or too few."""
     right = _apply(total, sign, term)
     kinds = [_apply(total, "-" if sign == "+" else "+", term), right + 10, right - 10, right + 1, right - 1]
-    return rng.choice([value for value in kinds if value != right])
+    return rng.choice([value for value in kinds if value != right and f"{total} {sign} {term} = {value}" not in made])
 
 
 def _check(totals: list[int], steps: list[tuple[str, int]], wrong: int | None) -> str:

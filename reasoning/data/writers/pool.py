@@ -116,24 +116,27 @@ def write_family(wanted: Family, seed: int = 0, tick: Callable[[], object] = lam
 def _distinct(wanted: Family, seed: int) -> Iterator[tuple[int, Problem, dict, str]]:
     """`count` problems of different instances, each with its place among all that are drawn, its entry and its instance."""
     seen: set[str] = set()
-    drawn, end = 0, seed + SEEDS
+    drawn, new = 0, 1.0  # share of the last draw that was
     while len(seen) < wanted.count:
-        size = min(max(wanted.count - len(seen), SHORTEST_DRAW), end - seed - drawn)
-        before = len(seen)
-        if size:
-            task = load_task("reasoning_gym", name=wanted.name, size=size, seed=seed + drawn, **(wanted.settings or {}))
-            for place, problem in enumerate(task.problems, start=drawn):
-                entry = reasoning_gym.read_entry(problem.metadata["entry"])
-                key = name_instance(wanted.name, entry)
-                if key not in seen and len(seen) < wanted.count:
-                    seen.add(key)
-                    yield place, problem, entry, key
-            drawn += size
-        if len(seen) < wanted.count and len(seen) - before < max(FEWEST_NEW * size, 1):
+        size, before = _draw_size(wanted.count - len(seen), new, SEEDS - drawn), len(seen)
+        task = load_task("reasoning_gym", name=wanted.name, size=size, seed=seed + drawn, **(wanted.settings or {}))
+        for place, problem in enumerate(task.problems, start=drawn):
+            entry = reasoning_gym.read_entry(problem.metadata["entry"])
+            key = name_instance(wanted.name, entry)
+            if key not in seen and len(seen) < wanted.count:
+                seen.add(key)
+                yield place, problem, entry, key
+        drawn, new = drawn + size, (len(seen) - before) / size
+        if len(seen) < wanted.count and (new < FEWEST_NEW or drawn == SEEDS):
             raise InputError(
                 f"{wanted.name}: these settings hold hardly more than {len(seen)} distinct problems, {wanted.count} are wanted; "
                 "lower count or widen the settings"
             )
+
+
+def _draw_size(missing: int, new: float, most: int) -> int:
+    """Problems to draw: a few more than what should hold `missing` new ones, since every draw starts a process."""
+    return min(max(missing if new == 1 else int(1.2 * missing / new), SHORTEST_DRAW), most)
 
 
 def _trace(problem: Problem, key: str, written: Written) -> Trace:

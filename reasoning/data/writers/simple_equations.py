@@ -130,9 +130,10 @@ def _without_factor(it: Equation, failures: int, rng: Random) -> tuple[list[str]
     for value in [*wrong, rest]:
         said = f"{_sum(it.right, -it.constant, value)}, so " if it.constant else ""
         also = f", so {it.name} = {-value}" if it.factor < 0 else ""
-        lines.append(f"{'Wait, ' if lines else ''}{said}{_product(it.factor, it.name)} = {value}{also}.")
+        step = f"{said}{_product(it.factor, it.name)} = {value}{also}"
+        lines.append(f"{'Wait, ' if lines else ''}{step}.")
         if value != rest:
-            mistakes.append(said.removesuffix(", so "))
+            mistakes.append(step)
             lines.append(f"Check: {_sum(value, it.constant)}, but the right side is {it.right}.")
     return lines, mistakes
 
