@@ -2,8 +2,8 @@
 reach it is computed.
 
     question  Find a way to make 24 using all of these numbers: 5, 12, 3. …
-    thinking  Try 5 * 3 = 15, with 12: 15 < 24, 15 + 12 = 27, 15 * 12 = 180, no.
-              Wait, try 12 + 3 = 15, with 5: 15 < 24, 15 + 5 = 20, 15 * 5 = 75, no.
+    thinking  Try 5 * 3 = 15, with 12: 15 < 24, 15 + 12 = 27, 15 * 12 > 24, no.
+              Wait, try 12 + 3 = 15, with 5: 15 < 24, 15 + 5 = 20, 15 * 5 > 24, no.
               Wait, try 5 - 3 = 2, with 12: 12 < 24, 12 + 2 = 14, 12 * 2 = 24, yes.
               Check: (5 - 3) * 12 = 24 with 3, 5, 12.
 
@@ -24,6 +24,7 @@ DOMAIN = "search"
 
 MOST_NUMBERS = 4  # all branches are looked through
 HIGHEST = 999  # of a number on the way
+FAR = 2  # times the target: no failed attempt begins with more, and a product of more is not computed
 
 
 class Number(NamedTuple):
@@ -58,6 +59,7 @@ def write(entry: dict, tries: int, rng: Random) -> Written:
     failing = [branch for branch in branches.values() if not _last(branch, target)[1]]
     if not solving:
         raise InputError(f"countdown: no way found from {numbers} to {target} over natural numbers to {HIGHEST}; leave it out")
+    failing = [branch for branch in failing if branch.larger.value <= FAR * target] or failing
     tried = rng.sample(failing, min(tries - 1, len(failing))) + [rng.choice(solving)]
     lines = [f"{'Wait, try' if place else 'Try'} {_told(branch, target)}" for place, branch in enumerate(tried)]
     answer = _last(tried[-1], target)[1]
@@ -105,7 +107,9 @@ def _last(branch: Branch, target: int) -> tuple[list[str], str | None]:
     said = [f"{larger.value} {relation} {target}"]
     for sign in {"<": "+*", ">": "-/", "=": "*"}[relation]:
         made = _combine(larger, sign, smaller)
-        if made:
+        if made and made.value > FAR * target:
+            said.append(f"{larger.value} {sign} {smaller.value} > {target}")
+        elif made:
             said.append(_said(larger, sign, smaller, made))
             if made.value == target:
                 return said, made.text

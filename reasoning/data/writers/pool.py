@@ -8,6 +8,7 @@ A trace depends on its family, its settings, the pool's seed and its place alone
 """
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -89,9 +90,18 @@ def write_pool(config: Mapping[str, Any], show: bool = True) -> list[Trace]:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"the seed of a pool is {seed!r}; give a whole number ≥ 0")
     total = sum(one.count for one in wanted)
-    bar = tqdm(total=total, desc="traces", unit="trace", file=sys.stderr, disable=not show)
+    bar, over = tqdm(total=total, desc="traces", unit="trace", file=sys.stderr, disable=not show), threading.Event()
+
+    def tick() -> None:
+        if over.is_set():
+            raise InterruptedError
+        bar.update()
+
     with bar, ThreadPoolExecutor(AT_ONCE) as threads:
-        parts = list(threads.map(lambda one: write_family(one, seed, bar.update), wanted))
+        try:
+            parts = list(threads.map(lambda one: write_family(one, seed, tick), wanted))
+        finally:
+            over.set()  # where one family fails, or somebody interrupts, nobody waits for the others
     return [trace for part in parts for trace in part]
 
 
