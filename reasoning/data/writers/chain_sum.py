@@ -60,9 +60,9 @@ def _apply(total: int, sign: str, term: int) -> int:
 
 
 def _slip(total: int, sign: str, term: int, made: list[str], rng: Random) -> int:
-    """A wrong result of the kinds that people make, none twice: the other operation, a ten or a one too many or too few."""
-    right = _apply(total, sign, term)
-    kinds = [_apply(total, "-" if sign == "+" else "+", term), right + 10, right - 10, right + 1, right - 1]
+    """A wrong result of the kinds that people make, none twice: the other operation, a little too much or too little."""
+    right, much = _apply(total, sign, term), 10 if term >= 10 else 2
+    kinds = [_apply(total, "-" if sign == "+" else "+", term), right + much, right - much, right + 1, right - 1]
     return rng.choice([value for value in kinds if value != right and f"{total} {sign} {term} = {value}" not in made])
 
 
