@@ -16,7 +16,6 @@ from reasoning import command
 from reasoning.data.traces import write_traces
 from reasoning.data.writers.pool import write_pool
 from reasoning.data.writers.summary import summary
-from reasoning.evaluation import star
 from reasoning.evaluation.identity import digest
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "configs/traces.py, configs/star.py or one like them.", lock_config=True)
@@ -31,6 +30,8 @@ def main(argv):
     if "families" in config:
         traces = write_pool(config)
     else:
+        from reasoning.evaluation import star  # loads JAX, which programs do not need
+
         traces = star.traces(config, Path(WORKDIR.value) if WORKDIR.value else output.with_suffix(""))
     write_traces(output, traces)
     print(f"{summary(traces)}\n\ntraces  {output}")

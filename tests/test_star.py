@@ -1,6 +1,7 @@
 """STaR: only right answers become traces, as few as asked for, split where the thought ends; a killed run loses nothing."""
 
 import json
+from collections import Counter
 
 import pytest
 from doubles.fake_engine import FakeEngine
@@ -25,19 +26,23 @@ CONFIG = {
 SKILL = {"sum-0": ("1", 1.0), "sum-1": ("2", 0.5), "sum-2": ("3", 0.5), "sum-3": ("wrong", 1.0)}
 
 
-def harvested(workdir, **changes):
-    return star.traces({**CONFIG, **changes}, workdir, show=False, engine=FakeEngine(SKILL))
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The directory of a run, and the traces that `CONFIG` keeps of it."""
+    workdir = tmp_path_factory.mktemp("star")
+    return workdir, star.traces(CONFIG, workdir, show=False, engine=FakeEngine(SKILL))
 
 
 def right(workdir):
     return [line for line in read_lines(workdir / "cot" / "generations.jsonl")[0] if line["correct"]]
 
 
-def test_a_wrong_answer_becomes_a_trace_or_a_right_one_is_forgotten(tmp_path):
-    every = harvested(tmp_path, keep={"per_problem": 6, "choose": "shortest"})
+def test_a_wrong_answer_becomes_a_trace_or_a_right_one_is_forgotten(finished):
+    workdir, _ = finished
+    every = star.harvest(workdir, 6)
     kept = {(trace.metadata["problem"], trace.metadata["sample"]) for trace in every}
-    assert kept <= {(line["problem"], line["sample"]) for line in right(tmp_path)}
-    texts = {(line["problem"], " ".join(line["text"].split())) for line in right(tmp_path)}
+    assert kept <= {(line["problem"], line["sample"]) for line in right(workdir)}
+    texts = {(line["problem"], " ".join(line["text"].split())) for line in right(workdir)}
     assert len(every) == len(texts) > 6
     assert "sum-3" not in {trace.metadata["problem"] for trace in every}
     for trace in every:
@@ -47,12 +52,14 @@ def test_a_wrong_answer_becomes_a_trace_or_a_right_one_is_forgotten(tmp_path):
     assert len({trace.id for trace in every}) == len(every)
 
 
-def test_more_traces_of_a_problem_than_asked_for_or_not_the_shortest(tmp_path):
-    every = harvested(tmp_path, keep={"per_problem": 6, "choose": "shortest"})
+def test_more_traces_of_a_problem_than_asked_for_or_not_the_shortest(finished):
+    workdir, two = finished
+    every = star.harvest(workdir, 6)
+    assert max(Counter(trace.metadata["problem"] for trace in two).values()) == 2
     lengths = {}
     for trace in every:
         lengths.setdefault(trace.metadata["problem"], []).append(trace.metadata["tokens"])
-    for trace in harvested(tmp_path, keep={"per_problem": 1, "choose": "shortest"}):
+    for trace in star.harvest(workdir, 1):
         assert trace.metadata["tokens"] == min(lengths.pop(trace.metadata["problem"]))
     assert not lengths
 
@@ -73,14 +80,15 @@ def test_equal_thoughts_are_kept_twice_or_chance_is_not_seeded():
     assert len({tuple(ids(2, "random", seed)) for seed in "abcdefgh"}) > 1
 
 
-def test_a_killed_run_gives_other_traces(tmp_path):
+def test_a_killed_run_gives_other_traces(finished, tmp_path):
+    workdir, traces = finished
     with pytest.raises(KeyboardInterrupt):
-        star.traces(CONFIG, tmp_path / "killed", show=False, engine=FakeEngine(SKILL, crash_after=9))
+        star.traces(CONFIG, tmp_path, show=False, engine=FakeEngine(SKILL, crash_after=9))
     again = FakeEngine(SKILL)
-    assert star.traces(CONFIG, tmp_path / "killed", show=False, engine=again) == harvested(tmp_path / "whole")
+    assert star.traces(CONFIG, tmp_path, show=False, engine=again) == traces
     assert 0 < len(again.served) < 24
     done = FakeEngine(SKILL)
-    star.traces({**CONFIG, "keep": {"per_problem": 1, "choose": "random"}}, tmp_path / "whole", show=False, engine=done)
+    star.traces({**CONFIG, "keep": {"per_problem": 1, "choose": "random"}}, workdir, show=False, engine=done)
     assert not done.served, "what is kept is no part of the run"
 
 

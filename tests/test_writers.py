@@ -21,7 +21,7 @@ from reasoning.errors import InputError
 from reasoning.text.answers import extract
 
 ROOT = Path(__file__).parent.parent
-COUNT = 120
+COUNT = 80
 EVERY = pytest.mark.parametrize("name", SETTINGS)
 STATEMENT = re.compile(r"(?<![\w*])(-?[\d(][\d+\-*/() ]*) ([=<>]) (-?\d+)(?![\d*])")
 SMALL = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
@@ -124,7 +124,7 @@ def test_the_number_of_attempts_is_not_what_was_asked_for(written, name):
         assert trace.thinking.count("Wait, ") == tries - 1 and not trace.thinking.startswith("Wait")
         assert 1 <= tries <= ATTEMPTS[name]["max_tries"]
         counts.append(tries)
-    assert abs(statistics.mean(count > 1 for count in counts) - ATTEMPTS[name]["backtracking"]) < 0.15
+    assert abs(statistics.mean(count > 1 for count in counts) - ATTEMPTS[name]["backtracking"]) < 0.18
     assert set(counts) == set(range(1, ATTEMPTS[name]["max_tries"] + 1))
     never = pool.Family(name, 20, backtracking=0.0, settings=SETTINGS[name])
     assert all("Wait" not in trace.thinking for trace in pool.write_family(never))
@@ -291,7 +291,7 @@ def test_an_equation_that_is_not_understood_is_written_about(equation):
         ({"families": {"chain_sum": {"count": 1}}, "seed": -1}, "seed of a pool is -1"),
         ({"families": {"chain_sum": {"count": 1, "settings": {"min_terms": 0}}}}, "refuses"),
         ({"families": {"chain_sum": {"count": 1, "settings": {"min_terms": 1, "max_terms": 1}}}}, "two terms or more"),
-        ({"families": {"chain_sum": {"count": 1000, "settings": SMALL}}}, r"hardly more than \d+ distinct problems, 1000 are"),
+        ({"families": {"chain_sum": {"count": 300, "settings": SMALL}}}, r"hardly more than \d+ distinct problems, 300 are"),
     ],
 )
 def test_a_wrong_config_of_a_pool_is_not_explained(config, message):
