@@ -8,7 +8,14 @@ COMMAND
   python scripts/generate_traces.py --config configs/traces.py --output runs/traces/pool.jsonl
   python scripts/generate_traces.py --config configs/traces.py:n=400 --config.families.countdown.max_tries=2
 
-MEASURED: see docs/log.md.
+MEASURED (20,000 traces, 34 MB; thinking in tokens of SmolLM2, with a failed attempt: share)
+
+    family             mean   p95   failed   problems drawn for 5,000 distinct ones
+    chain_sum           107   216     0.40      5,088
+    simple_equations    108   180     0.50      8,308
+    countdown           138   222     0.74     17,342
+    knights_knaves      168   281     0.75     10,342
+    all                 130   239     0.60
 """
 
 from ml_collections import ConfigDict
