@@ -7,7 +7,7 @@ COMMAND
   python scripts/generate_traces.py --config configs/star.py --output runs/star/traces.jsonl
   python scripts/generate_traces.py --config configs/star.py:n=200,samples=8 --config.keep.choose=random
 
-MEASURED: see docs/log.md.
+MEASURED (n=40, 0.5B, CPU): 38 of 160 samples right, 19 of 40 problems give a trace, 18 words of thinking on average.
 
 The problems are drawn from seeds of which no evaluation draws, those of the pool of configs/traces.py.
 """
