@@ -1,0 +1,54 @@
+"""A pool of reasoning traces written by programs: step by step, verified, with attempts that fail ("Wait, …").
+
+Paper: what a pool is curated into is s1's (Muennighoff et al. 2025, arXiv 2501.19393, section 2); that traces of a search with
+its failed branches teach more than traces of the solution alone is Gandhi et al. 2024, "Stream of Search", arXiv 2404.03683.
+The problems are reasoning-gym's, with numbers small enough for a model of 135M parameters.
+
+COMMAND
+  python scripts/generate_traces.py --config configs/traces.py --output runs/traces/pool.jsonl
+  python scripts/generate_traces.py --config configs/traces.py:n=400 --config.families.countdown.max_tries=2
+
+MEASURED (20,000 traces, 34 MB; thinking in tokens of SmolLM2, with a failed attempt: share)
+
+    family             mean   p95   failed   problems drawn for 5,000 distinct ones
+    chain_sum           107   216     0.40      5,088
+    simple_equations    108   180     0.50      8,308
+    countdown           138   222     0.74     17,342
+    knights_knaves      168   281     0.75     10,342
+    all                 130   239     0.60
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+# The settings of the generators. Evaluate held-out problems with the same: common.task("reasoning_gym", name=…, **SETTINGS[…]).
+SETTINGS = {
+    "chain_sum": {"min_terms": 3, "max_terms": 5, "min_digits": 1, "max_digits": 2},
+    "simple_equations": {"min_terms": 2, "max_terms": 3, "min_value": 1, "max_value": 12, "operators_weights": (0.5, 0.5, 0.0)},
+    "countdown": {
+        "min_numbers": 3,
+        "max_numbers": 3,
+        "min_value": 1,
+        "max_value": 15,
+        "min_target": 10,
+        "max_target": 99,
+    },
+    "knights_knaves": {"n_people": 3, "depth_constraint": 2, "width_constraint": 2},
+}
+# Where a failed attempt is a slip, a model learns to slip as often as the traces do; in a search it is part of the way.
+ATTEMPTS = {
+    "chain_sum": {"backtracking": 0.4, "max_tries": 3},
+    "simple_equations": {"backtracking": 0.5, "max_tries": 4},
+    "countdown": {"backtracking": 0.75, "max_tries": 4},
+    "knights_knaves": {"backtracking": 0.75, "max_tries": 4},
+}
+
+
+def get_config(arg=None):
+    """n: traces of all families together, equally many of each; seed: of the pool, another one shares no problem draws."""
+    arg = common.parse_arg(arg, n=20_000, seed=0)
+    families = {
+        name: {"count": arg.n // len(SETTINGS), **ATTEMPTS[name], "settings": settings} for name, settings in SETTINGS.items()
+    }
+    return ConfigDict({"seed": arg.seed, "families": families})
