@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from reasoning.weights.load import load_tokenizer
-
 PLAIN = {"words": lambda text: len(text.split()), "characters": len}
 
 
@@ -14,5 +12,7 @@ def measure(unit: str) -> tuple[str, Callable[[str], int]]:
     """
     if unit in PLAIN:
         return unit, PLAIN[unit]
+    from reasoning.weights.load import load_tokenizer  # which brings JAX
+
     tokenizer = load_tokenizer(unit)
     return f"tokens of {unit}", lambda text: len(tokenizer.encode(text, bos=False))
