@@ -221,11 +221,11 @@ def test_the_dear_model_tries_what_the_cheap_one_solved_or_the_unjudgeable_is_tr
 
 
 def test_one_right_answer_of_many_counts_as_solved(tmp_path):
-    models = {"small": {"model": "none", "methods": {"attempt": {"method": "chain_of_thought", "n": 8, "temperature": 1.0}}}}
+    models = {"small": {"model": "none", "methods": {"attempt": {"method": "chain_of_thought", "n": 16, "temperature": 1.0}}}}
     half = FakeEngine({"t-07": ("7", 0.3), "t-08": ("8", 1.0)})
     options = {"models": models, "workdir": tmp_path, "show": False, "engine": half}
     records = [json.loads(line) for line in generations(tmp_path, pool()[7:9], options)]
-    share = {key: sum(one["correct"] for one in records if one["problem"] == key) / 8 for key in ("t-07", "t-08")}
+    share = {key: sum(one["correct"] for one in records if one["problem"] == key) / 16 for key in ("t-07", "t-08")}
     assert 0 < share["t-07"] < 0.5 <= share["t-08"]
     assert set(difficulty.drop(pool()[7:9], share=0.5, **options)) == {"t-08"}
     assert set(difficulty.drop(pool()[7:9], share=share["t-07"], **options)) == {"t-07", "t-08"}
