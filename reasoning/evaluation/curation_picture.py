@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from reasoning.evaluation import picture
 from reasoning.evaluation.picture import COLOURS, FAINT, NAME, NOTE, STYLE
@@ -41,8 +41,10 @@ def draw_lengths(sets: Mapping[str, Sequence[int]], unit: str, title: str) -> by
             )
         axes.set_xscale("log")
         axes.set_ylim(0, 1.02)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.set_xlabel(f"{unit} of the thinking")
+        axes.set_xlabel(f"length of the thinking in {unit}")
         axes.set_ylabel("share of the set that is longer")
         axes.grid(axis="y", color=FAINT, linewidth=0.8)
         axes.legend(frameon=False, fontsize=NAME["fontsize"] - 2)

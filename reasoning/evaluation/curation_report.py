@@ -49,7 +49,8 @@ class Report:
         more = f"\n({len(rows) - SHOWN} more domains in domains.csv)" if len(rows) > SHOWN else ""
         parts = [
             self.title,
-            render(FUNNEL, [(*map(str, row[:4]), f"{row[4]:.1%}", row[5]) for row in self.funnel]),
+            render(FUNNEL[:5], [(*map(str, row[:4]), f"{row[4]:.1%}") for row in self.funnel]),
+            "\n".join(f"- {row[0]}: {row[5]}" for row in self.funnel if row[5]),
             render(header, [[str(cell) for cell in row] for row in rows[:SHOWN]]) + more,
             f"Length of the thinking in {self.unit}:",
             render(LENGTHS, [(row[0], *(f"{cell:.0f}" for cell in row[1:])) for row in self.lengths]),
@@ -85,8 +86,8 @@ def report(made: Curated) -> Report:
 def _sets(made: Curated) -> dict[str, Sequence[str]]:
     """The sets whose domains and lengths are compared, by name."""
     after = (made.config.get("ablations") or {}).get("after") if len(made.selected) > 1 else None
-    wide = {f"after {after}": made.after(after)} if after else {}
     left = made.steps[-1].left if made.steps else list(made.traces)
+    wide = {f"after {after}": made.after(after)} if after and made.after(after) != left else {}
     return {**wide, "after all filters": left, **made.selected}
 
 
