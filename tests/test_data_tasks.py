@@ -34,7 +34,19 @@ def test_bad_tasks_are_refused_in_one_line(build, message):
 
 
 def test_every_listed_family_can_be_loaded_by_name():
-    families = {"aime", "amc", "asdiv", "chain_sum", "files", "gpqa", "gsm8k", "math500", "multiple_choice", "reasoning_gym"}
+    families = {
+        "aime",
+        "amc",
+        "asdiv",
+        "chain_sum",
+        "files",
+        "gpqa",
+        "gsm8k",
+        "math500",
+        "multiple_choice",
+        "reasoning_gym",
+        "traces",
+    }
     assert families == set(available())
 
 

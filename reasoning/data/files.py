@@ -52,13 +52,18 @@ def load(
 
 def read_rows(path: str | Path) -> list[dict]:
     """Rows of a .jsonl (or .json, one object a line) or .parquet file. Raises InputError that names file and line."""
+    return [row for _, row in placed_rows(path)]
+
+
+def placed_rows(path: str | Path) -> list[tuple[str, dict]]:
+    """(place, row) for each of `read_rows`: "line 3" of a file of lines, counted from 1, "row 2" of parquet, from 0."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; give the path of a .jsonl or .parquet file")
     if path.suffix == ".parquet":
-        return _parquet_rows(path)
+        return [(f"row {number}", row) for number, row in enumerate(_parquet_rows(path))]
     if path.suffix not in (".jsonl", ".json"):
-        raise InputError(f"{path}: a file of problems ends in .jsonl or .parquet; convert it")
+        raise InputError(f"{path}: a file of rows ends in .jsonl or .parquet; convert it")
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would also cut at U+2028 inside a question
     except UnicodeDecodeError as error:
@@ -74,7 +79,7 @@ def read_rows(path: str | Path) -> list[dict]:
             raise InputError(f"{path}, line {number}: not JSON ({reason}); write one object a line") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: a {type(row).__name__}, not an object; write one object a line")
-        rows.append(row)
+        rows.append((f"line {number}", row))
     return rows
 
 

@@ -41,7 +41,11 @@ class Source:
 
 
 def read_rows(
-    source: Source, layouts: Sequence[Layout], path: str | Path | None = None, split: str | None = None
+    source: Source,
+    layouts: Sequence[Layout],
+    path: str | Path | None = None,
+    split: str | None = None,
+    complete: bool = True,
 ) -> list[dict[str, Any]]:
     """All rows in order, each with its published columns and, under our names, those of the layout that fits.
 
@@ -50,6 +54,7 @@ def read_rows(
       layouts: {our name: published name}; the first one whose columns are all there is taken.
       path: a .parquet, .jsonl or .csv file, or a directory such as a clone of the repository, instead of the hub.
       split: default `source.split`; a single file is its own split.
+      complete: refuse a row without a value in a column of the layout.
     Raises:
       InputError: no such file or split, an unreadable file, an unreachable hub without a cached copy, a gated data set,
         columns of no known layout, an empty split, a row without a value in a column of the layout.
@@ -71,7 +76,7 @@ def read_rows(
             f"{where}: unknown columns {', '.join(map(repr, rows[0]))}; this loader knows {known}: rename them, or name them "
             "to the task 'files'"
         )
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if complete else ()):
         empty = [name for name in layout.values() if row.get(name) in (None, "")]
         if empty:
             raise InputError(f"{where}, row {number}: column {empty[0]!r} is empty; fill it in or drop the row")

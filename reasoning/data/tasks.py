@@ -7,11 +7,11 @@ anywhere on the path.
 
 import importlib
 import inspect
-import pkgutil
 import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import reasoning.data
@@ -74,9 +74,9 @@ def draw(problems: Sequence[Problem], size: int | None, seed: int = 0) -> tuple[
 
 
 def available() -> list[str]:
-    """Names of the task families in this package, sorted."""
-    names = (module.name for module in pkgutil.iter_modules(reasoning.data.__path__))
-    return sorted(name for name in names if name not in ("tasks", "hub"))
+    """Names of the task families in this package, sorted: its modules with a function `load`."""
+    folders = map(Path, reasoning.data.__path__)
+    return sorted(path.stem for folder in folders for path in folder.glob("*.py") if "\ndef load(" in path.read_text())
 
 
 def load_task(family: str, /, **parameters) -> Task:

@@ -58,6 +58,17 @@ def load(name: str | os.PathLike, dtype: Any = None, *, mesh: Mesh | None = None
     return Model(config, params, tokenizer, str(name), f"{source} ({tensors.quantisation})")
 
 
+def load_tokenizer(name: str | os.PathLike):
+    """The tokenizer that `load` gives a model, without reading a weight; of a directory its tokenizer files are enough.
+
+    Raises InputError for an unknown name, a failed download, a vocabulary that cannot be read.
+    """
+    from reasoning.text.tokenizer import Tokenizer
+
+    path, _ = _find(name)
+    return Tokenizer.from_directory(path) if path.is_dir() else _tokenizer(GgufFile(path))
+
+
 def read_params(tensors, config: ModelConfig, dtype: Any = np.float32, place: Place | None = None) -> Params:
     """The parameter tree of `config` out of what `open_weights` opened, checked tensor by tensor.
 

@@ -1,0 +1,35 @@
+"""A thousand traces out of a pool: s1's funnel, filter by filter, resumable, with a report.
+
+    python scripts/curate.py --config configs/curate.py:pool=runs/traces/pool.jsonl --workdir runs/curated
+
+The same command again goes on where a killed run stopped, and does nothing when nothing is missing. The traces are
+<workdir>/curated.jsonl, and random.jsonl, diverse.jsonl and longest.jsonl to compare them with.
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from reasoning import command
+from reasoning.evaluation import curation, curation_report
+from reasoning.evaluation.identity import digest
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file and its argument, configs/curate.py:name=value,…", lock_config=True
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the results. Unset: runs/curate-<hash of the resolved config>.")
+
+
+def main(argv):
+    del argv
+    config = command.config(CONFIG)
+    workdir = Path(WORKDIR.value) if WORKDIR.value else Path("runs") / f"curate-{digest(config)[:8]}"
+    made = curation.curate(config, workdir)
+    found = curation_report.report(made)
+    print(found.text())
+    print(f"\ntraces    {workdir / 'curated.jsonl'}\nreport    {found.table}\npictures  {', '.join(map(str, found.pictures))}")
+
+
+if __name__ == "__main__":
+    command.run(main)
