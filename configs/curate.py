@@ -74,13 +74,11 @@ def _set(name: str) -> ConfigDict:
 
 
 def _attempt(model: str, natural: bool) -> ConfigDict:
-    """One greedy attempt, asked for the form of the answer and shown no example."""
+    """One greedy attempt. Of programs' problems two examples show the form of the answer: by an instruction alone SmolLM2 wrote
+    none that could be read (0 of 42, 37 of which stopped by themselves), and then the filter drops nothing."""
     config = common.base(model, ConfigDict())
     del config.task
-    instruction = (
-        benchmarks.MATH_STEPS if natural else "Think step by step. End with the answer alone on a line: Answer: <answer>"
-    )
-    config.methods.attempt = common.method(
-        "chain_of_thought", examples=(), instruction=instruction, max_tokens=4096 if natural else 256
-    )
+    shown = (*tasks.TASKS["chain_sum"].steps, *tasks.TASKS["simple_equations"].steps)
+    form = {"instruction": benchmarks.MATH_STEPS, "max_tokens": 1024} if natural else {"examples": shown, "max_tokens": 256}
+    config.methods.attempt = common.method("chain_of_thought", **form)
     return config
