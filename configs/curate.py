@@ -19,7 +19,7 @@ With four domains 2^−rank takes little but the longest 250 of each (996 of 1,0
 
 from ml_collections import ConfigDict
 
-from configs import benchmarks, common, tasks
+from configs import benchmarks, common, tasks, traces
 from reasoning.data.curation import selection
 from reasoning.errors import InputError
 
@@ -65,12 +65,12 @@ def get_sweep():
 
 def _set(name: str) -> ConfigDict:
     """The task that is evaluated on: of a family of programs 1,000 problems, which hold any smaller set with the same seed."""
+    if name in traces.SETTINGS:  # held-out problems are as hard as the pool's
+        return common.task("reasoning_gym", name=name, size=1000, **traces.SETTINGS[name])
     if name in benchmarks.TASKS:
         family, parameters, *_ = benchmarks.TASKS[name]
         return common.task(family, **parameters)
-    if name in tasks.TASKS:
-        return tasks.asked(name).task(1000)
-    return common.task("reasoning_gym", name=name, size=1000)
+    return tasks.asked(name).task(1000)
 
 
 def _attempt(model: str, natural: bool) -> ConfigDict:

@@ -30,7 +30,7 @@ SETTINGS = {
         "min_numbers": 3,
         "max_numbers": 3,
         "min_value": 1,
-        "max_value": 15,
+        "max_value": 20,
         "min_target": 10,
         "max_target": 99,
     },
