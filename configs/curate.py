@@ -10,11 +10,10 @@ COMMAND
   python scripts/curate.py --config configs/curate.py:kind=natural,pool=hf:simplescaling/data_ablation_full59K
   python scripts/curate.py --config configs/curate.py:kind=natural,pool=hf:simplescaling/s1K-1.1,size=100,difficulty=false
 
-MEASURED: 20,000 written traces (configs/traces.py) against 1,000 evaluation problems of each family, no model: 20,000 → 17,936
-(instances) → 17,927 (quality) → 1,000. Distant seeds do not keep pool and evaluation apart: 2,064 traces (10 %) asked for a
-problem of an evaluation set. Mean length in tokens of SmolLM2: 130 before the selection; curated 242, random 131, diverse 129,
-longest 268.
-With four domains 2^−rank takes little but the longest 250 of each (996 of 1,000); of "longest" 807 are logic.
+MEASURED: 20,000 written traces (configs/traces.py) against 1,000 evaluation problems of each family, no model: 20,000 → 18,222
+(instances) → 18,213 (quality) → 1,000. Distant seeds do not keep pool and evaluation apart: 1,778 traces (8.9 %) asked for a
+problem of an evaluation set. Mean thinking in tokens of SmolLM2: 130 before the selection; curated 242, random 130, diverse 131,
+longest 268. With four domains 2^−rank takes little but the longest 250 of each; of "longest" 807 are logic.
 """
 
 from ml_collections import ConfigDict

@@ -8,14 +8,14 @@ COMMAND
   python scripts/generate_traces.py --config configs/traces.py --output runs/traces/pool.jsonl
   python scripts/generate_traces.py --config configs/traces.py:n=400 --config.families.countdown.max_tries=2
 
-MEASURED (20,000 traces, 34 MB; thinking in tokens of SmolLM2, with a failed attempt: share)
+MEASURED (20,000 traces, 34 MB; with a failed attempt: share; words of thinking, a word is about two tokens of SmolLM2)
 
-    family             mean   p95   failed   problems drawn for 5,000 distinct ones
-    chain_sum           107   216     0.40      5,088
-    simple_equations    108   180     0.50      8,308
-    countdown           138   222     0.74     17,342
-    knights_knaves      168   281     0.75     10,342
-    all                 130   239     0.60
+    family            failed   attempts   words, mean   longest
+    chain_sum           0.40       1.61            53       141
+    simple_equations    0.50       1.96            53       102
+    countdown           0.74       2.42            61       103
+    knights_knaves      0.75       2.49           102       225
+    all                 0.60       2.12            67       225     130 tokens of SmolLM2
 """
 
 from ml_collections import ConfigDict
