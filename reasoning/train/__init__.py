@@ -1,0 +1,1 @@
+"""Training of the models that the engine runs: fine-tuning on traces."""
