@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reasoning.records import dumps, write_atomic
+from reasoning.errors import InputError
+from reasoning.records import dumps, read_lines, write_atomic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,3 +38,13 @@ class Trace:
 def write_traces(path: Path, traces: Iterable[Trace]) -> None:
     """Writes a file of traces as a whole or not at all. Raises InputError."""
     write_atomic(path, b"".join(dumps(dataclasses.asdict(trace)) for trace in traces))
+
+
+def read_traces(path: str | Path) -> list[Trace]:
+    """All traces of a file. Raises InputError."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: there is no such file; name a file of traces")
+    traces = [Trace(**line) for line in read_lines(Path(path))[0]]
+    if not traces:
+        raise InputError(f"{path}: there is no trace in it; name another file")
+    return traces
