@@ -1,1 +1,1 @@
-"""Training of the models that the engine runs: fine-tuning on traces."""
+"""Fine-tuning: examples from traces, batches of them, and the compiled step."""
