@@ -40,7 +40,7 @@ class Monitor:
     """Metrics of one run; one process of a run has it.
 
     Attributes:
-      lines: of metrics.jsonl, as they stand.
+      lines: of metrics.jsonl, as they stand. evaluated: steps of which there is an evaluation.
     """
 
     def __init__(self, directory: Path, config: Mapping[str, Any], step: int, total: int, show: bool = True):
@@ -67,6 +67,7 @@ class Monitor:
             self._view(line)
         for line in evaluations:
             self._view_evaluation(line)
+        self.evaluated = {line["step"] for line in evaluations}
         self.bar = tqdm(total=total, initial=step, desc="training", unit="step", file=sys.stderr, disable=not show)
 
     def step(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -88,6 +89,7 @@ class Monitor:
         values = {name: _finite(value) for name, value in scores.items()}
         line = {"step": step, "time": time.time(), "scores": values, "samples": dict(samples)}
         self._evaluations.append(line)
+        self.evaluated.add(step)
         self._view_evaluation(line)
 
     def sync(self) -> None:

@@ -47,10 +47,13 @@ class Stop:
         finally:
             self._at_once = False
 
-    def asked(self, step: int) -> bool:
-        """Whether to stop after `step` steps; the same answer in every process."""
+    def asked(self, step: int, now: bool = False) -> bool:
+        """Whether to stop after `step` steps; the same answer in every process.
+
+        Several processes agree every `AGREE_EVERY` steps, and where all of them say `now`.
+        """
         if jax.process_count() == 1:
             return self._asked
-        if step % AGREE_EVERY:
+        if step % AGREE_EVERY and not now:
             return False
         return bool(multihost_utils.process_allgather(np.asarray(self._asked)).any())

@@ -85,7 +85,10 @@ class Trials:
                 shutil.rmtree(path)
 
     def __call__(self, model: Model, step: int) -> tuple[dict[str, float], dict[str, str]]:
-        """({"label/accuracy": …}, {label: texts of some samples}) of a model; goes on where a killed one stopped.
+        """({"label/accuracy": …}, {label: texts of some samples}); goes on where a killed process stopped.
+
+        Args:
+          model: in host arrays; the engine's device takes a copy while the tasks are solved.
 
         Raises InputError.
         """
@@ -102,9 +105,13 @@ class Trials:
             scores[f"{label}/accuracy"], scores[f"{label}/low"], scores[f"{label}/high"] = found.value, found.low, found.high
             scores[f"{label}/tokens"] = float(np.mean([record["tokens"] for record in records]))
             texts[label] = "\n\n".join(map(_shown, records[:TEXTS]))
+        if self._engine is not None:
+            self._engine.model = model
         return scores, texts
 
     def _ready(self, model: Model) -> Engine:
+        params = jax.device_put(model.params, jax.local_devices()[0])
+        model = dataclasses.replace(model, params=params)
         if self._engine is None:
             self._engine = Engine(model, self._settings["max_slots"] or None)
         self._engine.model = model  # parameters are arguments of the compiled programs
@@ -112,9 +119,8 @@ class Trials:
 
 
 def _experiment(part: Mapping[str, Any], name: str, seed: int) -> dict[str, Any]:
-    return json.loads(
-        json.dumps({"model": name or "the model in training", "seed": seed, "task": part["task"], "methods": {"method": part["method"]}})
-    )
+    name = name or "the model in training"
+    return json.loads(json.dumps({"model": name, "seed": seed, "task": part["task"], "methods": {"method": part["method"]}}))
 
 
 def _shown(record: Mapping[str, Any]) -> str:
