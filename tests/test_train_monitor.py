@@ -24,7 +24,9 @@ def seen(directory):
     (events,) = (directory / "tensorboard").iterdir()
     board = EventAccumulator(str(events), size_guidance={"scalars": 0, "tensors": 0}).Reload()
     scalars = {tag: [(point.step, point.value) for point in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
-    texts = {tag: [(t.step, t.tensor_proto.string_val[0].decode()) for t in board.Tensors(tag)] for tag in board.Tags()["tensors"]}
+    texts = {
+        tag: [(t.step, t.tensor_proto.string_val[0].decode()) for t in board.Tensors(tag)] for tag in board.Tags()["tensors"]
+    }
     return scalars, texts
 
 

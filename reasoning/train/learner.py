@@ -26,7 +26,7 @@ class Learner:
 
     Attributes:
       config: of the model. mesh: None for the default device. frozen: what the step needs and does not change.
-      schedule: steps taken → learning rate. step: (state, batch of host arrays) → (state (donated), Metrics).
+      rates: float32[steps], learning rate of each step. step: (state, batch of host arrays) → (state (donated), Metrics).
     """
 
     def __init__(self, config: Mapping[str, Any], model: Model, steps: int):
@@ -35,8 +35,9 @@ class Learner:
         self.mesh = meshes.make_mesh(**sizes) if max(sizes.values()) > 1 or jax.process_count() > 1 else None
         self._model, self.config, part = model, model.config, dict(config["optimizer"])
         rate = {name: part.pop(name) for name in ("learning_rate", "schedule", "warmup")}
-        self.schedule = schedule(rate["schedule"], rate["learning_rate"], steps, rate["warmup"])
-        self._optimizer = optimizer(self.schedule, **part)
+        rises = schedule(rate["schedule"], rate["learning_rate"], steps, rate["warmup"])
+        self.rates = np.asarray(jax.jit(jax.vmap(rises))(np.arange(steps)))
+        self._optimizer = optimizer(rises, **part)
         self._adapted = bool(config["lora"]["pattern"])
         dtype = config["step"]["compute_dtype"] or default_dtype()
         if self._adapted:

@@ -1,18 +1,18 @@
 """The configuration of a training run, plain data: what it may hold, and what follows from it before anything is loaded.
 
-    model            any that `reasoning.load` takes
-    seed             of the data's order, of the draw of held-out traces, of adapters and of evaluations
-    traces           file, form (`reasoning.train.examples.FORMS`), held_out (how many are not trained on), max_tokens, too_long
-    batches          layout, examples a step, rows of a micro-batch, row_tokens (0: the longest example's)
-    epochs, max_steps, tokens
-                     how long: epochs; if > 0, so many steps; if > 0, as many steps as take so many tokens (padding left out)
-    optimizer        name, learning_rate, schedule, warmup, b1, b2, eps, weight_decay, clip, momentum
-    lora             pattern ("": all parameters are trained), rank, alpha
-    step             compute_dtype, remat, scan_layers (`reasoning.train.step.make_step`)
-    mesh             data, fsdp, tensor
-    checkpoints      every (steps), keep
-    evaluation       every (steps, 0: never), tasks ({label: task and method}), dtype, max_slots
-    export_dtype     of the model that is written in the end
+model            any that `reasoning.load` takes
+seed             of the data's order, of the draw of held-out traces, of adapters and of evaluations
+traces           file, form (`reasoning.train.examples.FORMS`), held_out (how many are not trained on), max_tokens, too_long
+batches          layout, examples a step, rows of a micro-batch, row_tokens (0: the longest example's)
+epochs, max_steps, tokens
+                 how long: epochs; if > 0, so many steps; if > 0, as many steps as take so many tokens (padding left out)
+optimizer        name, learning_rate, schedule, warmup, b1, b2, eps, weight_decay, clip, momentum
+lora             pattern ("": all parameters are trained), rank, alpha
+step             compute_dtype, remat, scan_layers (`reasoning.train.step.make_step`)
+mesh             data, fsdp, tensor
+checkpoints      every (steps), keep
+evaluation       every (steps, 0: never), tasks ({label: task and method}), dtype, max_slots
+export_dtype     of the model that is written in the end
 """
 
 from collections.abc import Mapping, Sequence

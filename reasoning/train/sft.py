@@ -181,7 +181,7 @@ class _Log:
         rate, mfu = (None, None) if seconds is None else (values["tokens"] / seconds, done.flops / seconds / self._peak)
         more = {
             "epoch": done.step / self._epoch_steps,
-            "learning_rate": float(self._learner.schedule(done.step - 1)),
+            "learning_rate": float(self._learner.rates[done.step - 1]),
             "tokens_per_second": rate,
             "mfu": mfu,
             "memory_gb": speed.memory_gb(),

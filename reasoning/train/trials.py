@@ -1,6 +1,6 @@
 """How good the model is while it is trained: loss on traces held out, and tasks solved by our own engine.
 
-    evaluations/<step>/<label>/   a run directory as scripts/evaluate.py makes it: the same files, the same reports
+evaluations/<step>/<label>/   a run directory as scripts/evaluate.py makes it: the same files, the same reports
 """
 
 import dataclasses
