@@ -1,15 +1,15 @@
 """s1: Qwen2.5-Instruct fine-tuned on the thousand traces of s1K, on accelerators.
 
-Paper: Muennighoff et al. 2025, arXiv 2501.19393, appendix D (and train/sft.sh): 5 epochs of batches of 16, 315 steps, learning rate
-1e-5 with 5 % warm-up and a cosine to 0, AdamW with β 0.9 and 0.95, decay 1e-4, bfloat16 products with float32 masters, examples of
-up to 32,768 tokens (s1.1: 20,000), no packing, fully sharded. The template is its own: `<|im_start|>think`, `<|im_start|>answer`.
+Paper: Muennighoff et al. 2025, arXiv 2501.19393, appendix D (and train/sft.sh): 5 epochs of batches of 16, 315 steps, learning
+rate 1e-5 with 5 % warm-up and a cosine to 0, AdamW with β 0.9 and 0.95, decay 1e-4, bfloat16 products with float32 masters,
+examples of up to 32,768 tokens (s1.1: 20,000), no packing, fully sharded. Template: `<|im_start|>think`, `<|im_start|>answer`.
 
 COMMAND
   python scripts/train_sft.py --config configs/sft_s1k.py:size=32b,fsdp=16
   python scripts/train_sft.py --config configs/sft_s1k.py:size=1.5b,fsdp=1 --config.traces.max_tokens=20000
   python -m reasoning.train.memory configs/sft_s1k.py:size=32b,fsdp=16
 
-The last one needs no accelerator and no weights: it compiles the step for a mesh of CPU devices and says what a device would hold.
+The last one needs no accelerator and no weights: it compiles the step for a mesh of CPU devices and says what a device holds.
 A masters-and-moments state takes 12 bytes a parameter: 32.8 G parameters are 393 GB, 24.6 GB on each of 16 devices.
 
 MEASURED: shapes and memory alone; the training of these models needs hardware that was not at hand.

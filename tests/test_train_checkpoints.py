@@ -14,6 +14,8 @@ from reasoning.errors import InputError
 from reasoning.train.checkpoints import Checkpoints, Info, abstract_of, bits
 from reasoning.train.optim import optimizer
 
+# An Orbax load that fails leaves an event loop behind, which Python mentions when it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 IDENTITY = "the run"
 
 
@@ -70,12 +72,13 @@ def test_half_a_checkpoint_counts(copy):
 
 
 def damages(directory):
-    """Every file of the newest checkpoint, cut, gone and with a flipped bit, one at a time."""
+    """Files of the newest checkpoint, cut, gone or with a flipped bit, one at a time."""
     for path in sorted(path for path in (directory / "4").rglob("*") if path.is_file()):
-        data = path.read_bytes()
-        for name, broken in (("cut", data[: len(data) // 2]), ("gone", None), ("bit", _flipped(data))):
-            path.unlink() if broken is None else path.write_bytes(broken)
-            yield f"{path.relative_to(directory)} {name}"
+        data, inside = path.read_bytes(), str(path.relative_to(directory / "4"))
+        wanted = ("cut", "gone", "bit") if "process_0/d/" in inside else ("cut",)
+        for name in ("gone",) if inside == "state/manifest.ocdbt" else wanted:
+            path.unlink() if name == "gone" else path.write_bytes(data[: len(data) // 2] if name == "cut" else _flipped(data))
+            yield f"{inside} {name}"
             if (directory / "damaged-4").exists():
                 shutil.move(directory / "damaged-4", directory / "4")
             path.write_bytes(data)
@@ -97,10 +100,8 @@ def test_damaged_checkpoint_gives_other_weights(copy, capfd):
             assert said.startswith("warning: the checkpoint of step 4 is damaged") and said.count("\n") == 1, said
         else:
             assert not said, said
-    for part in ("_METADATA cut", "manifest.ocdbt gone"):
-        assert any(name.endswith(part) for name in fell_back)
-    arrays = [name for name in fell_back if "/d/" in name]
-    assert {name.rsplit(" ")[-1] for name in arrays} == {"cut", "gone", "bit"}
+    assert {"_CHECKPOINT_METADATA cut", "state/_METADATA cut", "state/manifest.ocdbt gone"} <= set(fell_back)
+    assert {name.split(" ")[-1] for name in fell_back if "process_0/d/" in name} == {"cut", "gone", "bit"}
 
 
 def test_last_damaged_checkpoint_starts_from_nothing(copy, capfd):

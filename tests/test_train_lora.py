@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from doubles.mesh_run import random_params
 from doubles.models import config as tiny
 
 from reasoning.errors import InputError
 from reasoning.models.layers import Linear, Pair, product
-from reasoning.models.transformer import init_params, network
+from reasoning.models.transformer import network
 from reasoning.train import lora
 from reasoning.weights.export import flat
 
@@ -20,7 +21,7 @@ PATTERN = r"layers/\d+/(attention|mlp)/.*"
 
 @pytest.fixture(scope="module")
 def base():
-    return init_params(CONFIG, jax.random.key(0))
+    return random_params(CONFIG)
 
 
 def adapters_of(base, pattern=PATTERN, rank=2):
@@ -30,11 +31,14 @@ def adapters_of(base, pattern=PATTERN, rank=2):
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), made)
 
 
-def logits(params):
+def eager_logits(params):
     run = network(CONFIG)
     tokens = jnp.arange(12).reshape(2, 6) % 32
     hidden, _ = run.forward(params, tokens, jnp.broadcast_to(jnp.arange(6), tokens.shape), None)
     return run.head(params, hidden)
+
+
+logits = jax.jit(eager_logits)
 
 
 def test_new_adapters_change_the_model(base):
@@ -70,7 +74,7 @@ def test_merged_model_is_another_than_the_unmerged_one(base, monkeypatch):
 
     monkeypatch.setattr(Pair, "__call__", pair)
     with jax.disable_jit():
-        unmerged = logits(base)
+        unmerged = eager_logits(base)
     monkeypatch.undo()
     np.testing.assert_allclose(logits(lora.merge(adapters_of(base), base, scale)), unmerged, atol=2e-4, rtol=1e-4)
 

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import reasoning
 from reasoning.data.traces import Trace, write_traces
 from reasoning.errors import InputError
-from reasoning.train import lora, settings
+from reasoning.train import lora, settings, sft
 from reasoning.train.sft import split, train
 from reasoning.weights.export import flat
 
@@ -83,48 +83,50 @@ def same_weights(one, other) -> bool:
 # ------------------------------------------------------------------------------------------------ killed and started again
 
 COMMAND = """
-import json, os, signal, sys, time
+import json, sys
 from pathlib import Path
-from reasoning import command
-from reasoning.train import sft, step as steps
-config, workdir, die_at, how = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-later = sft._Log.later
-
-def dies(self, step, metrics, batch):
-    later(self, step, metrics, batch)
-    if step == die_at:
-        os.kill(os.getpid(), getattr(signal, how))
-
-sft._Log.later = dies
-finished = sft.train(config, workdir, show=False)
-print("finished" if finished else "stopped")
+from reasoning.train import sft
+from test_train_sft import strike
+strike(sft, 5, "SIGKILL")
+sft.train(json.loads(sys.argv[1]), Path(sys.argv[2]), show=False)
 """
 
 
-def start(config, workdir, die_at=0, how="SIGKILL"):
-    command = [sys.executable, "-c", COMMAND, json.dumps(config), str(workdir), str(die_at), how]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    return done.returncode, done.stdout.strip(), done.stderr
+def strike(module, step, name, put=setattr):
+    """A signal to this process while `step` runs."""
+    later = module._Log.later
+
+    def struck(self, now, *arguments):
+        later(self, now, *arguments)
+        if now == step:
+            os.kill(os.getpid(), getattr(signal, name))
+
+    put(module._Log, "later", struck)
 
 
 @pytest.fixture(scope="module")
 def whole(files):
-    """The uninterrupted run, in a process of its own."""
+    """The uninterrupted run."""
     config = config_of(files, evaluation__every=4, evaluation__tasks={"sums": SUMS})
-    assert start(config, files / "whole")[:2] == (0, "finished")
+    assert train(config, files / "whole", show=False)
     return config, files / "whole"
 
 
-def test_killed_run_is_another_run(whole, files):
+def test_killed_run_is_another_run(whole, files, monkeypatch):
     """Killed with −9 behind an arbitrary step, and stopped with SIGTERM behind another; then finished."""
     config, uninterrupted = whole
     workdir = files / "killed"
-    assert start(config, workdir, die_at=5)[0] == -signal.SIGKILL
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
+    command = [sys.executable, "-c", COMMAND, json.dumps(config), str(workdir)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     assert 4 <= len(lines(workdir)) <= 5
-    assert start(config, workdir, die_at=6, how="SIGTERM")[:2] == (0, "stopped")
+    with monkeypatch.context() as patch:
+        strike(sft, 6, "SIGTERM", patch.setattr)
+        assert not train(config, workdir, show=False)
     assert [line["step"] for line in lines(workdir)] == list(range(1, 7))
-    assert start(config, workdir)[:2] == (0, "finished")
+    assert not (workdir / "model").exists()
+    assert train(config, workdir, show=False)
     assert lines(workdir) == lines(uninterrupted)
     assert lines(workdir, "evaluations.jsonl") == lines(uninterrupted, "evaluations.jsonl")
     assert same_weights(workdir, uninterrupted)
@@ -147,19 +149,11 @@ def test_model_learns_nothing_or_is_not_the_one_exported(whole):
     assert not any(np.array_equal(leaf, old[path]) for path, leaf in flat(model.params).items() if leaf.ndim > 1)
 
 
-def test_finished_run_is_trained_again(whole):
-    config, workdir = whole
-    before = {path: path.stat().st_mtime_ns for path in (workdir / "model").iterdir()}
-    assert train(config, workdir, show=False)
-    assert len(lines(workdir)) == 8
-    assert {path: path.stat().st_mtime_ns for path in (workdir / "model").iterdir()} == before
-
-
 # ------------------------------------------------------------------------------------------------ what it is asked to do
 
 
 def test_adapters_are_not_what_is_exported(files, tmp_path):
-    config = config_of(files, lora__pattern=r"layers/\d+/mlp/.*kernel", epochs=1, optimizer__learning_rate=0.1)
+    config = config_of(files, lora__pattern=r"layers/\d+/mlp/.*kernel", max_steps=2, optimizer__learning_rate=0.1)
     assert train(config, tmp_path / "run", show=False)
     adapters, about = lora.load(tmp_path / "run" / "adapters.safetensors")
     assert about["rank"] == 2 and about["scale"] == 2.0
@@ -190,8 +184,8 @@ def test_held_out_trace_is_learnt():
 
 
 def test_loss_that_is_not_finite_is_trained_on(files, tmp_path):
-    config = config_of(files, optimizer__learning_rate=1e30, optimizer__clip=0.0, optimizer__schedule="constant", max_steps=8)
-    with pytest.raises(InputError, match="step [2-8] gave a loss of (nan|inf).*lower optimizer.learning_rate"):
+    config = config_of(files, optimizer__learning_rate=1e30, optimizer__clip=0.0, optimizer__schedule="constant")
+    with pytest.raises(InputError, match="step [2-5] gave a loss of .*(nan|inf).*lower optimizer.learning_rate"):
         train(config, tmp_path, show=False)
     steps = [line["step"] for line in lines(tmp_path)]
     assert steps == list(range(1, len(steps) + 1)) and all(line["loss"] is not None for line in lines(tmp_path))
@@ -219,37 +213,28 @@ def test_directory_of_an_evaluation_is_trained_in(files, tmp_path):
         train(config_of(files), tmp_path, show=False)
 
 
-def test_other_traces_under_the_same_name_are_trained_on(files, tmp_path):
-    shutil.copy(files / "traces.jsonl", tmp_path / "traces.jsonl")
-    config = config_of(files, traces__file=str(tmp_path / "traces.jsonl"), max_steps=1)
-    train(config, tmp_path / "run", show=False)
-    write_traces(tmp_path / "traces.jsonl", [dataclasses.replace(TRACES[0], thinking="changed"), *TRACES[1:]])
-    with pytest.raises(InputError, match="was begun with other traces under the same name"):
-        train(config, tmp_path / "run", show=False)
-
-
-def test_checkpoint_of_another_config_is_loaded(whole, files, tmp_path):
-    """The checkpoints of one run in the directory of another."""
+def test_other_traces_under_the_same_name_are_trained_on(whole, files):
     config, workdir = whole
-    other = config_of(files, seed=1)
-    train(config_of(files, seed=1, max_steps=1), tmp_path / "other", show=False)
-    shutil.rmtree(tmp_path / "other" / "checkpoints")
-    shutil.copytree(workdir / "checkpoints", tmp_path / "other" / "checkpoints")
-    with pytest.raises(InputError, match="belongs to another config, other traces or another model"):
-        train(other | {"max_steps": 1}, tmp_path / "other", show=False)
+    write_traces(files / "traces.jsonl", [dataclasses.replace(TRACES[0], thinking="changed"), *TRACES[1:]])
+    try:
+        with pytest.raises(InputError, match="was begun with other traces under the same name"):
+            train(config, workdir, show=False)
+    finally:
+        write_traces(files / "traces.jsonl", TRACES)
 
 
 def test_truncated_checkpoint_loses_the_run(whole, tmp_path, capfd):
-    """The one before it is taken, and the end is the same."""
+    """The one before it is taken, and the end is the same; so is a model that was exported already."""
     config, workdir = whole
     again = shutil.copytree(workdir, tmp_path / "again")
-    shutil.rmtree(again / "model")
+    before = {path: path.stat().st_mtime_ns for path in (again / "model").iterdir()}
     for file in (again / "checkpoints" / "8" / "state" / "d").iterdir():
         file.write_bytes(file.read_bytes()[:100])
     assert train(config, again, show=False)
     said = capfd.readouterr().err
     assert "warning: the checkpoint of step 8 is damaged" in said and "damaged-8" in said
-    assert lines(again) == lines(workdir) and same_weights(again, workdir)
+    assert lines(again) == lines(workdir)
+    assert {path: path.stat().st_mtime_ns for path in (again / "model").iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,7 @@ def check(workdir: Path, config: Mapping[str, Any], data: str, source: str) -> d
     identity = {"training": config, "data": data, "source": source, "hash": digest([config, data, source]), "commits": []}
     if not path.exists():
         if any((workdir / name).exists() for name in ("metrics.jsonl", "checkpoints")):
-            raise InputError(
-                f"{workdir} holds a training run but no config.json, so nobody knows whose; choose another --workdir"
-            )
+            raise InputError(f"{workdir} holds a training run but no config.json, so nobody knows whose; choose another one")
         return identity
     try:
         stored = json.loads(path.read_bytes())

@@ -56,8 +56,8 @@ class Monitor:
         if lacking := sorted(set(range(1, step + 1)) - {line["step"] for line in self.lines}):
             self._metrics.close()
             raise InputError(
-                f"{directory / 'metrics.jsonl'} lacks step {lacking[0]}, which the checkpoint of step {step} has behind it; bring "
-                "the file back, or remove checkpoints to go on from an earlier one"
+                f"{directory / 'metrics.jsonl'} lacks step {lacking[0]}, which the checkpoint of step {step} has behind it; "
+                "bring the file back, or remove checkpoints to go on from an earlier one"
             )
         evaluations, self._evaluations = _open(directory / "evaluations.jsonl", step)
         self._events = Events(directory / "tensorboard")

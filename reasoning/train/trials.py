@@ -48,7 +48,8 @@ def batch_sums(loss: Callable[..., Any], prepare: Callable[[Any, Any], Any], tar
     """(params, frozen, batch [A, B, T]) → sums of nats, of right targets and of targets, float32[].
 
     Args:
-      loss: (working parameters, micro-batch) → (nats, right), `reasoning.train.step.make_loss`. prepare: (params, frozen) → those.
+      loss: (working parameters, micro-batch) → (nats, right), `reasoning.train.step.make_loss`.
+      prepare: (params, frozen) → working parameters.
     """
 
     def sums(params, frozen, batch):

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import tokenizers
-from doubles.mesh_run import random_params
-from doubles.models import config
 
 import reasoning
+from doubles.mesh_run import random_params
+from doubles.models import config
 from reasoning.models.model import Model
 from reasoning.text.tokenizer import Tokenizer
 
