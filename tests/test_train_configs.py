@@ -1,4 +1,4 @@
-"""Configs and script of fine-tuning: every file resolves, its commands work, a mistake costs one line; the paper's recipe fits."""
+"""Configs and script of fine-tuning: every file resolves, its commands work, a mistake costs a line; the paper's recipe fits."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from doubles.apart import apart
 from test_configs import read, resolve
 
-from reasoning.train import settings
+from reasoning.train import settings, trials
 from reasoning.train.optim import optimizer, schedule
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +58,12 @@ def test_constants_of_the_paper_are_others():
     assert (config["traces"]["form"], config["traces"]["max_tokens"]) == ("s1", 32768)
     assert config["batches"]["layout"] != "packed" and config["step"]["compute_dtype"] == "bfloat16"
     assert settings.total_steps(config, [100] * 1000) == 315
+
+
+def test_evaluation_of_the_config_does_not_exist():
+    tasks = resolve(f"--config={ROOT}/configs/sft.py:traces=a.jsonl,size=2")["evaluation"]["tasks"]
+    assert tasks
+    trials.check(tasks)
 
 
 def test_equal_tokens_and_adapters_are_one_argument():

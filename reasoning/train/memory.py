@@ -1,4 +1,4 @@
-"""What a training step would hold on each device, without weights and without the devices: shapes, and the compiled step's memory.
+"""What a training step holds on each device, without weights and without the devices: shapes, and the compiled step's memory.
 
     python -m reasoning.train.memory configs/sft_s1k.py:size=32b,fsdp=16 [TOKENS]
 
@@ -113,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
     rest = found.whole - found.state
     print(
         f"{config['model']}: {found.parameters / 1e9:.2f} G parameters on {devices} devices, rows of {length} tokens\n"
-        f"each device: {found.state / 1e9:.2f} GB of masters and moments, of which {found.aliased / found.state:.1%} are updated in "
+        f"each device: {found.state / 1e9:.2f} GB of masters and moments, {found.aliased / found.state:.0%} of it updated in "
         f"place; at most {rest / 1e9:.2f} GB besides; compiled in {found.seconds:.0f} s"
     )
 

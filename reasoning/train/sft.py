@@ -29,7 +29,7 @@ from reasoning.errors import InputError
 from reasoning.models.model import Model
 from reasoning.processes import ALONE, Processes
 from reasoning.records import exclusive
-from reasoning.train import identity, settings, speed
+from reasoning.train import identity, settings, speed, trials
 from reasoning.train.batching import Batches
 from reasoning.train.checkpoints import Checkpoints, Info, abstract_of
 from reasoning.train.examples import FORMS, encode_all
@@ -57,6 +57,7 @@ def train(
         # ------------------------------------------------------------------ what can be wrong, before anything is loaded
         settings.check(config)
         traces = read_traces(config["traces"]["file"])
+        trials.check(config["evaluation"]["tasks"])
         learnt, held_out = split(traces, config["traces"]["held_out"], config["seed"])
         if processes.leads:
             stack.enter_context(exclusive(workdir))
@@ -93,11 +94,11 @@ def train(
             step = info.step
             batches.seek(info.position)
         held = HeldOut(unseen, layout, learner.sums, learner.put)
-        trials = Trials(config["evaluation"], workdir / "evaluations", config["model"], config["seed"], show)
+        tasks = Trials(config["evaluation"], workdir / "evaluations", config["model"], config["seed"], show)
         monitor = None
         if processes.leads:
             monitor = stack.enter_context(Monitor(workdir, config, step, total, show))
-            trials.forget_after(step)
+            tasks.forget_after(step)
         log = _Log(learner, monitor, batches.steps, processes)
 
         # ------------------------------------------------------------------ the loop
@@ -107,7 +108,7 @@ def train(
             evaluates = _due(config["evaluation"]["every"], step, total)
             if evaluates and not _told(monitor is not None and step in monitor.evaluated):
                 log.flush()
-                score = _evaluate(config, learner, state, step, held, trials, monitor, stop)
+                score = _evaluate(config, learner, state, step, held, tasks, monitor, stop)
             stopping = stop.asked(step, now=evaluates)
             if step and step not in checkpoints.steps and (_due(config["checkpoints"]["every"], step, total) or stopping):
                 log.flush()
@@ -196,7 +197,7 @@ def _due(every: int, step: int, total: int) -> bool:
     return every > 0 and (step % every == 0 or step == total)
 
 
-def _evaluate(config, learner, state, step, held, trials, monitor, stop) -> float | None:
+def _evaluate(config, learner, state, step, held, tasks, monitor, stop) -> float | None:
     """Scores of this state, written down by the leading process; the one by which checkpoints are compared, lower is better."""
     found = held(state.params, learner.frozen)
     model = learner.model(state, config["evaluation"]["dtype"]) if config["evaluation"]["tasks"] else None
@@ -205,7 +206,7 @@ def _evaluate(config, learner, state, step, held, trials, monitor, stop) -> floa
         with contextlib.suppress(Stopped):  # the same command goes on with it
             if model is not None:
                 with stop.at_once():
-                    scores, texts = trials(model, step)
+                    scores, texts = tasks(model, step)
                 found |= scores
             monitor.evaluation(step, found, texts)
     _meet("evaluated")
