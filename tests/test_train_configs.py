@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from doubles.apart import apart
-from test_configs import read, resolve
+from doubles.config_files import read, resolve
 
 from reasoning.train import settings, trials
 from reasoning.train.optim import optimizer, schedule
