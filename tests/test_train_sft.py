@@ -22,6 +22,8 @@ from reasoning.train import lora, settings, sft
 from reasoning.train.sft import split, train
 from reasoning.weights.export import flat
 
+# An Orbax load that fails leaves an event loop behind, which Python mentions when it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 ROOT = Path(__file__).parents[1]
 TRACES = [Trace(f"t{i}", f"{i} + 1 =", f"{i} and one more{' still' * (i % 3)}", f"Answer: {i + 1}") for i in range(16)]
 SUMS = {

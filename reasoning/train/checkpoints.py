@@ -195,11 +195,6 @@ class Checkpoints:
             self._orbax.close()
 
 
-def abstract_of(state: Any) -> Any:
-    """Shapes, dtypes and shardings of a tree of arrays."""
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state)
-
-
 def bits(state: Any) -> str:
     """Hash of the sums of the bit patterns of all leaves: another one for a changed bit, the same one on every mesh."""
     sums = [np.asarray(value).item() for value in _sums(jax.tree.leaves(state))]

@@ -56,6 +56,17 @@ class Learner:
         """The state before the first step."""
         return meshes.init(self._start, self._optimizer, self.mesh, RULES)
 
+    def abstract(self) -> State:
+        """Shapes, dtypes and places of the state, without the memory."""
+        shapes = jax.eval_shape(lambda params: State(params, self._optimizer.init(params), np.int32(0)), self._start)
+        if self.mesh is None:
+            here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+            where = jax.tree.map(lambda leaf: here, shapes)
+        else:
+            places = meshes.shardings(shapes.params, self.mesh, RULES)
+            where = meshes.state_shardings(self._optimizer, shapes.params, places, self.mesh)
+        return jax.tree.map(lambda leaf, at: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=at), shapes, where)
+
     def step(self, state: State, batch: Batch) -> tuple[State, Metrics]:
         """One step; returns before the device has taken it."""
         return self._step(state, self.frozen, batch)

@@ -31,7 +31,7 @@ from reasoning.processes import ALONE, Processes
 from reasoning.records import exclusive
 from reasoning.train import identity, settings, speed, trials
 from reasoning.train.batching import Batches
-from reasoning.train.checkpoints import Checkpoints, Info, abstract_of
+from reasoning.train.checkpoints import Checkpoints, Info
 from reasoning.train.examples import FORMS, encode_all
 from reasoning.train.learner import Learner
 from reasoning.train.monitor import Monitor
@@ -85,14 +85,14 @@ def train(
 
         # ------------------------------------------------------------------ what learns, and where it was left
         learner = Learner(config, model, total)
-        state = learner.fresh()
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", config["checkpoints"]["keep"]))
-        begun = checkpoints.restore(abstract_of(state), mine["hash"])
-        step = 0
+        step, begun = 0, checkpoints.restore(learner.abstract(), mine["hash"])
         if begun:
             state, info = begun
             step = info.step
             batches.seek(info.position)
+        else:
+            state = learner.fresh()
         held = HeldOut(unseen, layout, learner.sums, learner.put)
         tasks = Trials(config["evaluation"], workdir / "evaluations", config["model"], config["seed"], show)
         monitor = None
