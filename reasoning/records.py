@@ -121,6 +121,12 @@ class Lines:
                 os.fsync(self._file)
                 self._synced = time.monotonic()
 
+    def sync(self) -> None:
+        """Puts what was written on the disk now. Raises InputError."""
+        with readable_errors(self.path):
+            os.fsync(self._file)
+        self._synced = time.monotonic()
+
     def close(self) -> None:
         """Puts what was written on the disk. Closing twice is harmless."""
         if self._file >= 0:

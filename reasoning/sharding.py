@@ -89,3 +89,12 @@ def whole(x: jax.Array) -> jax.Array:
     """Under a mesh, `x` on every device of the automatic axes: one gather here instead of a collective per use. Else `x`."""
     mesh = jax.sharding.get_abstract_mesh()
     return jax.lax.with_sharding_constraint(x, P()) if AxisType.Auto in mesh.axis_types else x
+
+
+def batch_rows(x: jax.Array) -> jax.Array:
+    """Under a mesh for training, `x` with its first axis over "data" and "fsdp" and the others whole. Else `x`.
+
+    Without it XLA may as well split activations as weights are split, and move them in every layer.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    return jax.lax.with_sharding_constraint(x, P(("data", "fsdp"))) if "fsdp" in mesh.axis_names else x

@@ -1,14 +1,13 @@
 """Config files and the command line: every file resolves, says what it is, and a typing error costs one line."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from absl import flags
+from doubles.config_files import read, resolve
 from doubles.fake_engine import FakeEngine
 from ml_collections import config_flags
 
@@ -26,26 +25,8 @@ FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if "\n  python s
 EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
-def read(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def plain(config) -> dict:
     return json.loads(config.to_json())
-
-
-def resolve(*arguments) -> dict:
-    """The config that these command-line arguments give, as scripts/evaluate.py sees it."""
-    values = flags.FlagValues()
-    config = config_flags.DEFINE_config_file("config", flag_values=values)
-    flags.DEFINE_string("workdir", None, "", flag_values=values)
-    typed = ["evaluate.py", *arguments]
-    with mock.patch.object(sys, "argv", typed):  # where ml_collections looks for --config.a.b=c
-        values(typed)
-    return plain(config.value)
 
 
 @EVERY

@@ -12,6 +12,7 @@ from flax import nnx
 from reasoning.models import cache as kv
 from reasoning.models.config import ModelConfig
 from reasoning.models.layers import Linear, RMSNorm, rotate
+from reasoning.models.packed import Packed
 
 
 class Attention(nnx.Module):
@@ -26,13 +27,15 @@ class Attention(nnx.Module):
         self.q_norm = RMSNorm(H, config.norm_eps, config.norm_offset) if config.qk_norm else None
         self.k_norm = RMSNorm(H, config.norm_eps, config.norm_offset) if config.qk_norm else None
 
-    def __call__(self, x: jax.Array, rope, positions: jax.Array, cache: kv.LayerCache | None):
-        """x float32[B, T, D], rope (cos, sin), positions int32[B, T] → (float32[B, T, D], cache or None)."""
+    def __call__(self, x: jax.Array, rope, positions: jax.Array, cache: kv.LayerCache | Packed | None):
+        """x float32[B, T, D], rope (cos, sin), positions int32[B, T] → (float32[B, T, D], cache, Packed or None)."""
         q, k, v = jnp.split(self.qkv(x), [self.qkv.outputs[1] - 2, self.qkv.outputs[1] - 1], axis=3)
         k, v = k[:, :, :, 0], v[:, :, :, 0]
         if self.q_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q, rope) * self.scale, rotate(k, rope)
+        if isinstance(cache, Packed):
+            return self.out(cache.attend(q, k, v, positions, self.window, self.qkv.kernel.dtype)), cache
         if cache is None:
             at = jnp.broadcast_to(jnp.arange(x.shape[1]), positions.shape)
             return self.out(kv.attend(q, kv.hold(k, v), at, self.window)), None

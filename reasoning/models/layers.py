@@ -19,23 +19,52 @@ from flax import nnx
 from reasoning.models.config import RopeScaling
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def contract(pattern: str, x: jax.Array, y: jax.Array) -> jax.Array:
+    """einsum(pattern, x, y) in the dtype of `y` with float32 sums, and so are both gradients.
+
+    Left to itself JAX multiplies a float32 cotangent by a bfloat16 matrix and rounds every sum of the result to bfloat16. Here
+    the cotangent is rounded once, the gradient of `x` keeps its dtype, and what waits for the backward pass is `x` as rounded.
+    Every index of `x` and of `y` stands in the result or in the other one.
+    """
+    return jnp.einsum(pattern, x.astype(y.dtype), y, preferred_element_type=jnp.float32)
+
+
+def _contract_forward(pattern, x, y):
+    narrow = x.astype(y.dtype)
+    return contract(pattern, narrow, y), (narrow, y, jnp.zeros((), x.dtype))
+
+
+def _contract_backward(pattern, kept, cotangent):
+    x, y, like = kept
+    terms, out = pattern.split("->")
+    first, second = terms.split(",")
+    narrow = cotangent.astype(y.dtype)
+    dx = jnp.einsum(f"{out},{second}->{first}", narrow, y, preferred_element_type=jnp.float32)
+    dy = jnp.einsum(f"{out},{first}->{second}", narrow, x, preferred_element_type=jnp.float32)
+    return dx.astype(like.dtype), dy.astype(y.dtype)
+
+
+contract.defvjp(_contract_forward, _contract_backward)
+
+
 def product(x: jax.Array, weight: jax.Array) -> jax.Array:
     """float[…, rows, I] and […, O, I] → float32[…, rows, O]: `x` cast to the weight's dtype, float32 sums.
 
     Outputs come first in the weight, as in files: XLA:CPU multiplies few rows by such a matrix up to 2.7 × faster than by its
     transpose. Each side has one axis of its own, for from two on XLA:CPU copies the transposed weight when a program starts.
+    Gradients are sums in float32 too (`contract`).
     """
 
     def plain(x, weight):
-        return jnp.einsum("...ri,...oi->...ro", x, weight, preferred_element_type=jnp.float32)
+        return contract("...ri,...oi->...ro", x, weight)
 
     def two_rows(x, weight):
         """XLA:CPU widens the matrix of a bfloat16 matrix-vector product: a second row of zeros makes it 10 × faster."""
         return plain(jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, 1), (0, 0)]), weight)[..., :1, :]
 
-    x = x.astype(weight.dtype)
     if x.shape[-2] == 1 and weight.dtype == jnp.bfloat16:
-        return jax.lax.platform_dependent(x, weight, cpu=two_rows, default=plain)
+        return jax.lax.platform_dependent(x.astype(weight.dtype), weight, cpu=two_rows, default=plain)
     return plain(x, weight)
 
 

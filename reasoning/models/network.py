@@ -26,6 +26,8 @@ class Network(NamedTuple):
       scores: (params, hidden float32[..., D]) → float32[..., C] of the score head; None without one. A reward model keeps
         a cache of its own with `forward` and reads scores where it wants them.
       cache_partition: of every leaf of the cache on a mesh of "data" and "tensor".
+      training: () → `reasoning.models.training.Training`, the functions of the same parameters that training uses; None for a
+        network that is not trained.
     """
 
     forward: Callable[..., tuple[jax.Array, Any]]
@@ -35,3 +37,4 @@ class Network(NamedTuple):
     vocab_size: int
     scores: Callable[[Params, jax.Array], jax.Array] | None = None
     cache_partition: P = P("data")
+    training: Callable[[], Any] | None = None

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from reasoning.models import cache as kv
+from reasoning.models import training
 from reasoning.models.attention import Attention
 from reasoning.models.config import ModelConfig
 from reasoning.models.heads import ScoreHead, VocabularyHead, read_off
@@ -142,4 +143,5 @@ def network(config: ModelConfig, layout: kv.Layout | None = None) -> Network:
         vocab_size=config.vocab_size,
         scores=functools.partial(run, Decoder.scores) if config.num_labels else None,
         cache_partition=kv.PARTITION,
+        training=functools.partial(training.make, config, apply),
     )

@@ -1,0 +1,1 @@
+"""Fine-tuning: examples from traces, batches of them, and the compiled step."""

@@ -1,0 +1,268 @@
+"""Fine-tuning as a whole: a run that was killed is the run that was not, and a user's mistake costs a line and no data."""
+
+import copy
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import tiny_chat
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import reasoning
+from reasoning.data.traces import Trace, write_traces
+from reasoning.errors import InputError
+from reasoning.train import lora, settings, sft
+from reasoning.train.sft import split, train
+from reasoning.weights.export import flat
+
+# An Orbax load that fails leaves an event loop behind, which Python mentions when it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+ROOT = Path(__file__).parents[1]
+TRACES = [Trace(f"t{i}", f"{i} + 1 =", f"{i} and one more{' still' * (i % 3)}", f"Answer: {i + 1}") for i in range(16)]
+SUMS = {
+    "task": {"family": "doubles.sums", "size": 2},
+    "method": {"method": "direct", "examples": [], "instruction": "", "max_tokens": 6},
+}
+CONFIG = {
+    "model": "", "seed": 0, "epochs": 2, "max_steps": 0, "tokens": 0, "export_dtype": "float32",
+    "traces": {"file": "", "form": "prompt", "held_out": 2, "max_tokens": 128, "too_long": "refuse"},
+    "batches": {"layout": "packed", "examples": 4, "rows": 1, "row_tokens": 0},
+    "optimizer": {
+        "name": "adamw", "learning_rate": 1e-2, "schedule": "cosine", "warmup": 0.05, "b1": 0.9, "b2": 0.95, "eps": 1e-8,
+        "weight_decay": 1e-4, "clip": 1.0, "momentum": 0.95,
+    },
+    "lora": {"pattern": "", "rank": 2, "alpha": 4},
+    "step": {"compute_dtype": "", "remat": "none", "scan_layers": False},
+    "mesh": {"data": 1, "fsdp": 1, "tensor": 1},
+    "checkpoints": {"every": 2, "keep": 2},
+    "evaluation": {"every": 0, "dtype": "float32", "max_slots": 2, "tasks": {}},
+}  # fmt: skip
+TIMES = {"time", "tokens_per_second", "mfu", "memory_gb"}  # what differs from run to run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A directory with a model and a file of traces."""
+    path = tmp_path_factory.mktemp("sft")
+    tiny_chat.write(path / "tiny")
+    write_traces(path / "traces.jsonl", TRACES)
+    return path
+
+
+def config_of(files, **changes):
+    """CONFIG with changes such as optimizer__name="muon"."""
+    config = copy.deepcopy(CONFIG) | {"model": str(files / "tiny")}
+    config["traces"]["file"] = str(files / "traces.jsonl")
+    for name, value in changes.items():
+        *parents, last = name.split("__")
+        node = config
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    return config
+
+
+def lines(workdir, name="metrics.jsonl"):
+    found = [json.loads(line) for line in (workdir / name).read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in found]
+
+
+def weights(workdir):
+    return flat(reasoning.load(workdir / "model", "float32").params)
+
+
+def same_weights(one, other) -> bool:
+    return all(np.array_equal(leaf, weights(other)[path]) for path, leaf in weights(one).items())
+
+
+# ------------------------------------------------------------------------------------------------ killed and started again
+
+COMMAND = """
+import json, sys
+from pathlib import Path
+from reasoning.train import sft
+from test_train_sft import strike
+strike(sft, 5, "SIGKILL")
+sft.train(json.loads(sys.argv[1]), Path(sys.argv[2]), show=False)
+"""
+
+
+def strike(module, step, name, put=setattr):
+    """A signal to this process while `step` runs."""
+    later = module._Log.later
+
+    def struck(self, now, *arguments):
+        later(self, now, *arguments)
+        if now == step:
+            os.kill(os.getpid(), getattr(signal, name))
+
+    put(module._Log, "later", struck)
+
+
+@pytest.fixture(scope="module")
+def whole(files):
+    """The uninterrupted run."""
+    config = config_of(files, evaluation__every=4, evaluation__tasks={"sums": SUMS})
+    assert train(config, files / "whole", show=False)
+    return config, files / "whole"
+
+
+def test_killed_run_is_another_run(whole, files, monkeypatch):
+    """Killed with −9 behind an arbitrary step, and stopped with SIGTERM behind another; then finished."""
+    config, uninterrupted = whole
+    workdir = files / "killed"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
+    command = [sys.executable, "-c", COMMAND, json.dumps(config), str(workdir)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    assert 4 <= len(lines(workdir)) <= 5
+    with monkeypatch.context() as patch:
+        strike(sft, 6, "SIGTERM", patch.setattr)
+        assert not train(config, workdir, show=False)
+    assert [line["step"] for line in lines(workdir)] == list(range(1, 7))
+    assert not (workdir / "model").exists()
+    assert train(config, workdir, show=False)
+    assert lines(workdir) == lines(uninterrupted)
+    assert lines(workdir, "evaluations.jsonl") == lines(uninterrupted, "evaluations.jsonl")
+    assert same_weights(workdir, uninterrupted)
+    (events,) = (workdir / "tensorboard").iterdir()
+    board = EventAccumulator(str(events), size_guidance={"scalars": 0}).Reload()
+    assert [point.step for point in board.Scalars("train/loss")] == list(range(1, 9))
+    assert [point.step for point in board.Scalars("evaluation/sums/accuracy")] == [0, 4, 8]
+
+
+def test_model_learns_nothing_or_is_not_the_one_exported(whole):
+    config, workdir = whole
+    losses = [line["loss"] for line in lines(workdir)]
+    assert len(losses) == 8 and losses[-1] < losses[0] - 1
+    before, after = lines(workdir, "evaluations.jsonl")[0]["scores"], lines(workdir, "evaluations.jsonl")[-1]["scores"]
+    assert after["held_out/loss"] < before["held_out/loss"] - 1
+    model = reasoning.load(workdir / "model", "float32")
+    prompt = model.tokenizer.encode_chat([{"role": "user", "content": "1 + 1 ="}])
+    assert np.all(np.isfinite(model.logits(np.array([prompt]))))
+    old = flat(reasoning.load(config["model"], "float32").params)
+    assert not any(np.array_equal(leaf, old[path]) for path, leaf in flat(model.params).items() if leaf.ndim > 1)
+
+
+# ------------------------------------------------------------------------------------------------ what it is asked to do
+
+
+def test_adapters_are_not_what_is_exported(files, tmp_path):
+    config = config_of(files, lora__pattern=r"layers/\d+/mlp/.*kernel", max_steps=2, optimizer__learning_rate=0.1)
+    assert train(config, tmp_path / "run", show=False)
+    adapters, about = lora.load(tmp_path / "run" / "adapters.safetensors")
+    assert about["rank"] == 2 and about["scale"] == 2.0
+    base = reasoning.load(config["model"], "float32").params
+    merged, exported = flat(lora.merge(adapters, base, about["scale"])), weights(tmp_path / "run")
+    for path, leaf in merged.items():
+        np.testing.assert_allclose(exported[path], leaf, rtol=1e-6, atol=1e-6, err_msg=path)
+    changed = {path for path, leaf in flat(base).items() if not np.array_equal(leaf, exported[path])}
+    assert changed == {f"layers/{i}/mlp/{name}/kernel" for i in (0, 1) for name in ("gate_up", "down")}
+
+
+def test_equal_tokens_are_equal_examples():
+    lengths, config = [10, 10, 10, 30, 30, 30, 10, 10], copy.deepcopy(CONFIG)
+    assert settings.total_steps(config, lengths) == 4
+    assert settings.total_steps(config | {"max_steps": 3}, lengths) == 3
+    steps = {tokens: settings.total_steps(config | {"tokens": tokens}, lengths) for tokens in (1, 140, 141, 280, 1400)}
+    assert steps == {1: 1, 140: 2, 141: 3, 280: 4, 1400: 20}
+    assert settings.total_steps(config | {"tokens": 1400, "max_steps": 7}, lengths) == 7
+
+
+def test_held_out_trace_is_learnt():
+    learnt, unseen = split(TRACES, 5, seed=1)
+    assert len(unseen) == 5 and not set(map(id, learnt)) & set(map(id, unseen)) and len(learnt) == len(TRACES) - 5
+    assert split(TRACES, 5, seed=2)[1] != unseen
+
+
+# ------------------------------------------------------------------------------------------------ a user's mistakes
+
+
+def test_loss_that_is_not_finite_is_trained_on(files, tmp_path):
+    config = config_of(files, optimizer__learning_rate=1e30, optimizer__clip=0.0, optimizer__schedule="constant")
+    with pytest.raises(InputError, match="step [2-5] gave a loss of .*(nan|inf).*lower optimizer.learning_rate"):
+        train(config, tmp_path, show=False)
+    steps = [line["step"] for line in lines(tmp_path)]
+    assert steps == list(range(1, len(steps) + 1)) and all(line["loss"] is not None for line in lines(tmp_path))
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer__learning_rate": 1e-3}, "holds a run of another config: optimizer.learning_rate was 0.01, now 0.001"),
+        ({"epochs": 3}, "holds a run of another config: epochs was 2, now 3"),
+    ],
+)
+def test_directory_of_another_run_is_continued(whole, files, changes, message):
+    config, workdir = whole
+    before = sorted(path.name for path in workdir.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        train(config_of(files, evaluation=config["evaluation"], **changes), workdir, show=False)
+    assert sorted(path.name for path in workdir.rglob("*")) == before
+
+
+def test_directory_of_an_evaluation_is_trained_in(files, tmp_path):
+    (tmp_path / "config.json").write_text('{"config": {}, "hash": ""}')
+    with pytest.raises(InputError, match="is the run directory of something else than training"):
+        train(config_of(files), tmp_path, show=False)
+
+
+def test_other_traces_under_the_same_name_are_trained_on(whole, files):
+    config, workdir = whole
+    write_traces(files / "traces.jsonl", [dataclasses.replace(TRACES[0], thinking="changed"), *TRACES[1:]])
+    try:
+        with pytest.raises(InputError, match="was begun with other traces under the same name"):
+            train(config, workdir, show=False)
+    finally:
+        write_traces(files / "traces.jsonl", TRACES)
+
+
+def test_truncated_checkpoint_loses_the_run(whole, tmp_path, capfd):
+    """The one before it is taken, and the end is the same; so is a model that was exported already."""
+    config, workdir = whole
+    again = shutil.copytree(workdir, tmp_path / "again")
+    before = {path: path.stat().st_mtime_ns for path in (again / "model").iterdir()}
+    for file in (again / "checkpoints" / "8" / "state" / "d").iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+    assert train(config, again, show=False)
+    said = capfd.readouterr().err
+    assert "warning: the checkpoint of step 8 is damaged" in said and "damaged-8" in said
+    assert lines(again) == lines(workdir)
+    assert {path: path.stat().st_mtime_ns for path in (again / "model").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"traces__file": "nowhere.jsonl"}, "nowhere.jsonl"),
+        ({"traces__file": ""}, "names no file of traces"),
+        ({"traces__max_tokens": 40}, "examples are longer than max_tokens 40"),
+        ({"traces__held_out": 16}, "16 traces held out of 16 leave none to learn"),
+        ({"lora__pattern": "layers/.*/q_proj"}, "matches none of the model's matrices"),
+        ({"optimizer__name": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"optimizer__lr": 1}, "unknown key optimizer.lr"),
+        ({"epochs": 0}, "epochs must be a whole number ≥ 1"),
+        ({"traces__form": "xml"}, "traces.form is one of 's1', 'think', 'prompt', got 'xml'"),
+        ({"evaluation__tasks": {"sums": {"task": {"family": "nothing"}, "method": SUMS["method"]}}}, "unknown task 'nothing'"),
+        ({"mesh__fsdp": 64}, "does not fit"),
+    ],
+)
+def test_wrong_setting_costs_more_than_a_line(files, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        train(config_of(files, **changes), tmp_path / "run", show=False)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "checkpoints" / "1").exists()
+
+
+def test_empty_file_of_traces_is_trained_on(files, tmp_path):
+    (tmp_path / "none.jsonl").write_text("")
+    with pytest.raises(InputError, match="there is no trace in it"):
+        train(config_of(files, traces__file=str(tmp_path / "none.jsonl")), tmp_path / "run", show=False)
