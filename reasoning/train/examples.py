@@ -64,8 +64,10 @@ class Form:
             raise InputError(
                 f"the thinking of trace {trace.id!r} holds {self.end!r}, which would end the thought; drop or change it"
             )
-        answer = trace.answer if self.announce.strip() in trace.answer else self.announce + trace.answer
-        return ("" if opened else self.opening) + trace.thinking.strip() + self.closing + answer.strip()
+        answer = trace.answer.strip()
+        if self.announce.strip() not in answer:
+            answer = self.announce + answer
+        return ("" if opened else self.opening) + trace.thinking.strip() + self.closing + answer
 
 
 FORMS = {
