@@ -68,8 +68,8 @@ class Layout:
 
 
 def rounded(length: int) -> int:
-    """The row in which `length` tokens lie: a multiple of `ROUND`, of four to the power of two from 512 on."""
-    unit = max(ROUND, 1 << max(length - 1, 1).bit_length() - 3)
+    """The row in which `length` tokens lie: a multiple of `ROUND`, or of a quarter of the power of two below, so there are few."""
+    unit = max(ROUND, 1 << max((length - 1).bit_length() - 3, 0))
     return -(-length // unit) * unit
 
 

@@ -64,8 +64,10 @@ class Form:
             raise InputError(
                 f"the thinking of trace {trace.id!r} holds {self.end!r}, which would end the thought; drop or change it"
             )
-        answer = trace.answer if self.announce.strip() in trace.answer else self.announce + trace.answer
-        return ("" if opened else self.opening) + trace.thinking.strip() + self.closing + answer.strip()
+        answer = trace.answer.strip()
+        if self.announce.strip() not in answer:
+            answer = self.announce + answer
+        return ("" if opened else self.opening) + trace.thinking.strip() + self.closing + answer
 
 
 FORMS = {
@@ -138,8 +140,8 @@ def encode_all(traces: Iterable[Trace], tokenizer: Any, form: Form, *, max_token
     if longer and too_long == "refuse":
         longest = max(longer, key=lambda example: len(example.ids))
         raise InputError(
-            f"{len(longer)} of {len(every)} examples are longer than max_tokens {max_tokens} and would lose their answer (the longest "
-            f"is {longest.id!r}, {len(longest.ids)} tokens); raise max_tokens, or set too_long to drop or cut"
+            f"{len(longer)} of {len(every)} examples are longer than max_tokens {max_tokens} and would lose their answer (the "
+            f"longest is {longest.id!r}, {len(longest.ids)} tokens); raise max_tokens, or set too_long to drop or cut"
         )
     kept = every
     if too_long == "drop":

@@ -36,6 +36,7 @@ RULES: Rules = (
     (r"layers/\d+/mlp/gate_up/kernel", P(None, "tensor", "fsdp")),  # [2, F, D]
     (r"layers/\d+/mlp/down/kernel", P("fsdp", "tensor")),  # [D, F]
     (r".*(norm/scale|out/bias)|score/(kernel|bias)", P()),
+    (r"layers/.*kernel/(down|up)", P()),  # low-rank adapters
 )
 
 
@@ -46,7 +47,9 @@ def make_mesh(data: int = 1, fsdp: int = 1, tensor: int = 1, devices: Sequence[j
     """
     devices, sizes = list(jax.devices() if devices is None else devices), (data, fsdp, tensor)
     if min(sizes) < 1 or np.prod(sizes) > len(devices):
-        raise InputError(f"a mesh of data {data} × fsdp {fsdp} × tensor {tensor} does not fit {len(devices)} devices")
+        raise InputError(
+            f"a mesh of data {data} × fsdp {fsdp} × tensor {tensor} needs {np.prod(sizes)} devices and there are {len(devices)}"
+        )
     if jax.process_count() > 1 and np.prod(sizes) != len(devices):
         raise InputError(
             f"several processes train on all of their {len(devices)} devices; data × fsdp × tensor is {np.prod(sizes)}"
@@ -80,7 +83,7 @@ def put(tree: Any, where: Any) -> Any:
 
 
 def state_shardings(optimizer: optax.GradientTransformation, params: Any, where: Any, mesh: Mesh) -> State:
-    """Shardings of a whole state: a leaf of the optimizer that stands for a parameter lies as the parameter does, others everywhere.
+    """Shardings of a whole state: a leaf of the optimizer that stands for a parameter lies as that does, others everywhere.
 
     Args:
       params: arrays or ShapeDtypeStructs; where: their shardings.
