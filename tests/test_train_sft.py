@@ -252,7 +252,7 @@ def test_truncated_checkpoint_loses_the_run(whole, tmp_path, capfd):
         ({"epochs": 0}, "epochs must be a whole number ≥ 1"),
         ({"traces__form": "xml"}, "traces.form is one of 's1', 'think', 'prompt', got 'xml'"),
         ({"evaluation__tasks": {"sums": {"task": {"family": "nothing"}, "method": SUMS["method"]}}}, "unknown task 'nothing'"),
-        ({"mesh__fsdp": 64}, "does not fit"),
+        ({"mesh__fsdp": 64}, "needs 64 devices and there are"),
     ],
 )
 def test_wrong_setting_costs_more_than_a_line(files, tmp_path, changes, message):

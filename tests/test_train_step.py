@@ -9,8 +9,8 @@ import numpy as np
 import optax
 import pytest
 from doubles.mesh_run import SHAPE, random_params
+from doubles.tokenizer import TurnTokenizer
 from doubles.train_run import examples
-from test_train_examples import Chat
 
 from reasoning.data.traces import Trace
 from reasoning.decode.engine import Engine
@@ -205,7 +205,7 @@ def test_settings_that_there_are_not_are_refused():
 
 def test_what_was_learnt_is_not_what_the_engine_says():
     """Across the whole repository: traces → examples → packed batches → steps → engine."""
-    chat, form = Chat(), FORMS["think"]
+    chat, form = TurnTokenizer(), FORMS["think"]
     traces = [Trace(str(i), f"{i} + {i}?", f"{i} and {i} is {2 * i}.", str(2 * i)) for i in range(8)]
     learnt = [encode(trace, chat, form) for trace in traces]
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(6e-3, b2=0.95))

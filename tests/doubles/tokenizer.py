@@ -46,3 +46,19 @@ class ByteTokenizer:
     def encode_chat(self, messages, **extra) -> list[int]:
         """Ids of the rendered chat."""
         return self.encode(self.render(messages, **extra))
+
+
+class TurnTokenizer(ByteTokenizer):
+    """Bytes, with turns that end in the stop id and a line break."""
+
+    def __init__(self, opening=""):
+        super().__init__()
+        self.opening = opening
+
+    def encode(self, text, *, bos=True):
+        parts = [super(TurnTokenizer, self).encode(part) for part in text.split("<stop>")]
+        return [*parts[0], *(token for part in parts[1:] for token in [self.stop_ids[0], *part])]
+
+    def render(self, messages, add_generation_prompt=True, **extra):
+        turns = "".join(f"{one['role']}: {one['content']}<stop>\n" for one in messages)
+        return turns + ("assistant: " + self.opening if add_generation_prompt else "")
