@@ -149,7 +149,7 @@ def check_same_ids(model: Model, policy: Model) -> None:
         same = size <= rows and policy.tokenizer.token_bytes(size) == model.tokenizer.token_bytes(size)
     if not same:
         raise InputError(
-            f"{_name(model)} cannot read the ids of {_name(policy)}: its vocabulary is another one; use a format that reads text, "
+            f"{_name(model)} cannot read the ids of {_name(policy)}: its vocabulary is another; use a format that reads text, "
             "or a reward model made from this policy"
         )
 

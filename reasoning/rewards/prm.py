@@ -20,6 +20,8 @@ from reasoning.models.model import Model
 from reasoning.models.network import Network
 from reasoning.rewards import formats
 from reasoning.rewards.base import Cached, Scorer
+from reasoning.rewards.responses import Judge, of_scorer
+from reasoning.rewards.steps import SEPARATOR
 
 
 class Small(NamedTuple):
@@ -65,6 +67,28 @@ def make(
     )
 
 
+def judge(
+    engine,
+    model: str,
+    format: str,
+    dtype: str = "",
+    separator: str = SEPARATOR,
+    marker: str | None = None,
+    name: str = "",
+) -> Judge:
+    """Loads a process reward model (`reasoning.load`) that scores the engine's responses.
+
+    Args:
+      format: a name of `formats.FORMATS`. separator: what ends a step of a response.
+      marker: what ends a step for the model, where its format lets choose (TRL's `step_separator`).
+    Raises InputError.
+    """
+    from reasoning.weights.load import load
+
+    scorer = make(load(model, dtype or None), format, policy=engine.model, separator=marker)
+    return of_scorer(scorer, engine.model.tokenizer, separator=separator, name=name)
+
+
 def reading(network: Network, verdict: tuple[int, int] | None):
     """(params, hidden float32[B, D]) → float32[B], the probability of "right"."""
     if verdict:
@@ -87,9 +111,8 @@ def incremental(network: Network, read, lead: tuple[int, ...], tail: tuple[int, 
     """`init`, `begin` and `score` of a `Scorer` that reads each token once."""
 
     def init(rows: int, length: int) -> Cached:
-        zero = jnp.zeros(rows, jnp.int32)
-        small = Small(zero, zero, jnp.full(rows, jnp.nan, jnp.float32), jnp.full(rows, length, jnp.int32))
-        return Cached(network.init_cache(rows, length), small)
+        position, steps, room = (jnp.full(rows, value, jnp.int32) for value in (0, 0, length))
+        return Cached(network.init_cache(rows, length), Small(position, steps, jnp.full(rows, jnp.nan, jnp.float32), room))
 
     def feed(params, tokens, total, carry):
         """Writes the first `total` tokens of each row behind its position → (hidden, kv)."""
