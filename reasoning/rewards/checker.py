@@ -49,10 +49,9 @@ def _advance(terms: list[int], position: int, left: list[int], value: int) -> tu
     """(terms summed up after the equation left = value, whether it is right)."""
     if sum(left) != value:
         return position, False
-    if position == 0:
-        continues = left == terms[: len(left)]
-        return (len(left), True) if continues else (0, True)
-    if left[0] != sum(terms[:position]):
+    if left == terms[: len(left)]:
+        return max(position, len(left)), True  # the beginning, maybe said again
+    if position == 0 or left[0] != sum(terms[:position]):
         return position, True  # a side calculation
     following = left[1:]
     if following != terms[position : position + len(following)]:
@@ -61,7 +60,7 @@ def _advance(terms: list[int], position: int, left: list[int], value: int) -> tu
 
 
 def make(separator: str = SEPARATOR, name: str = "checker") -> Judge:
-    """Scores finished responses: 1 for a prefix without mistakes, 0 from the first one on. Steps are what `separator` separates."""
+    """Scores finished responses: 1 for a prefix without mistakes, 0 from the first one on; `separator` ends a step."""
 
     def read(candidates: Sequence[Candidate]) -> Readings:
         for candidate in candidates:

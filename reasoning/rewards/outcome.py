@@ -46,7 +46,7 @@ def make(model: Model, name: str = "outcome") -> Judge:
             ids = encode(candidate)
             if len(ids) > config.context:
                 raise InputError(
-                    f"{candidate.name} has {len(ids)} tokens, more than the context of scorer {name!r}, {config.context}; use another"
+                    f"{candidate.name} has {len(ids)} tokens, more than {name!r} can read ({config.context}); use another"
                 )
             groups.setdefault(bucket(len(ids)), []).append((candidate, ids))
         for width, group in groups.items():

@@ -8,8 +8,7 @@ Axis legend: `B` rows, `T` new tokens.
 
 import dataclasses
 import functools
-import importlib
-import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reasoning.decode.requests import Response
 from reasoning.errors import InputError
 from reasoning.rewards.base import Scorer, check_scores
 from reasoning.rewards.steps import SEPARATOR, step_ends
@@ -49,6 +49,24 @@ class Candidate:
     sampled: int
     logprob: float | None
     correct: bool | None = None
+
+    @classmethod
+    def of(cls, response: Response, problem: Mapping[str, Any], prompt: Sequence[int], answer: str | None) -> "Candidate":
+        """A response of the engine that nobody has graded; `problem` has `question` and, for oracles, `answer`."""
+        sampled = ~response.forced
+        logprob = float(np.sum(response.logprobs[sampled], dtype=np.float64))
+        return cls(
+            problem=response.id,
+            sample=response.sample,
+            question=problem["question"],
+            reference=str(problem.get("answer", "")),
+            prompt=tuple(prompt),
+            tokens=tuple(response.tokens.tolist()),
+            text=response.text,
+            answer=answer,
+            sampled=int(sampled.sum()),
+            logprob=logprob if math.isfinite(logprob) else None,
+        )
 
     @property
     def right(self) -> bool:
@@ -89,35 +107,6 @@ class Judge:
 
     name: str
     read: Callable[[Sequence[Candidate]], Readings]
-
-
-def judge(engine: Any, spec: Mapping[str, Any]) -> Judge:
-    """The judge of a configuration: `{"kind": "prm", …}` is what `judge(engine, …)` of `reasoning/rewards/prm.py` makes.
-
-    Args:
-      engine: of the policy; scorers of its own distribution use its model.
-      spec: `kind`, the name of a file in this directory or a dotted name of your own module, and its arguments.
-    Raises:
-      InputError: unknown kind or argument, and whatever a judge finds wrong.
-    """
-    arguments = dict(spec)
-    kind = arguments.pop("kind", None)
-    if not isinstance(kind, str) or not kind:
-        raise InputError(f"a scorer needs a kind, one of {', '.join(KINDS)}, got {spec!r}")
-    name = kind if "." in kind else f"reasoning.rewards.{kind}"
-    if "." not in kind and kind not in KINDS:
-        raise InputError(f"unknown kind of scorer {kind!r}; choose one of {', '.join(KINDS)}, or the dotted name of a module")
-    make = getattr(importlib.import_module(name), "judge", None)
-    if make is None:
-        raise InputError(f"{name} is no scorer: it has no judge(engine, …)")
-    known = list(inspect.signature(make).parameters)[1:]
-    unknown = next((argument for argument in arguments if argument not in known), None)
-    if unknown is not None:
-        raise InputError(f"scorer {kind!r} has no argument {unknown!r}; choose from {', '.join(known)}")
-    return make(engine, **arguments)
-
-
-KINDS = ("checker", "confidence", "oracle", "outcome", "prm")
 
 
 def of_scorer(scorer: Scorer, tokenizer: Any, *, separator: str = SEPARATOR, whole: bool = False, name: str = "") -> Judge:
