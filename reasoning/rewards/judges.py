@@ -24,8 +24,8 @@ def judge(engine: Any, spec: Mapping[str, Any]) -> Judge:
     Raises:
       InputError: see `check`, and whatever a judge finds wrong.
     """
-    arguments = {**spec, "name": label(spec)}
-    return check(spec)(engine, **{key: value for key, value in arguments.items() if key != "kind"})
+    make, name = check(spec), label(spec)
+    return make(engine, **{key: value for key, value in spec.items() if key != "kind"} | {"name": name})
 
 
 def check(spec: Mapping[str, Any]) -> Callable[..., Judge]:
@@ -35,7 +35,13 @@ def check(spec: Mapping[str, Any]) -> Callable[..., Judge]:
         raise InputError(
             f"unknown kind of scorer {kind!r}; write {{kind: …}} with one of {', '.join(KINDS)}, or the dotted name of a module"
         )
-    module = importlib.import_module(kind if "." in kind else f"reasoning.rewards.{kind}")
+    path = kind if "." in kind else f"reasoning.rewards.{kind}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not path.startswith(error.name):
+            raise  # the module is there, one of its own imports is not
+        raise InputError(f"there is no module {kind!r}; choose a kind of {', '.join(KINDS)}, or a module of your own") from error
     if not hasattr(module, "judge"):
         raise InputError(f"{kind} is no scorer: it has no judge(engine, …)")
     parameters = list(inspect.signature(module.judge).parameters.values())[1:]
@@ -58,3 +64,24 @@ def label(spec: Mapping[str, Any]) -> str:
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise InputError(f"a scorer cannot be named {name!r}, since its scores are a file of that name; give it another name")
     return name
+
+
+def parse(text: str) -> dict[str, Any]:
+    """ "kind=oracle,sigma=0.5" → {"kind": "oracle", "sigma": 0.5}; what reads as a number is one. Raises InputError (`check`)."""
+    spec: dict[str, Any] = {}
+    for part in text.split(","):
+        name, given, value = part.partition("=")
+        if not given:
+            raise InputError(f"a scorer is written kind=…,argument=value,…; {part!r} has no value")
+        spec[name.strip()] = _number(value)
+    check(spec)
+    return spec
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

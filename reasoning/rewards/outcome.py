@@ -38,7 +38,7 @@ def make(model: Model, name: str = "outcome") -> Judge:
         if model.tokenizer.chat_template is None:
             return model.tokenizer.encode(f"{question}\n{text}")
         turns = [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
-        return model.tokenizer.encode_chat(turns, False)
+        return model.tokenizer.encode_chat(turns, add_generation_prompt=False)
 
     def read(candidates: Sequence[Candidate]) -> Readings:
         groups: dict[int, list[tuple[Candidate, list[int]]]] = {}

@@ -166,13 +166,13 @@ def flops_of(model: Model, read: int | None = None, every: bool = False):
 
     Args:
       read: FLOPs of a read; None takes those of the score head.
-      every: whether each new token is read, whatever `reads` says.
+      every: whether each new token is read where anything is, not one a step.
     """
     config = model.config
     each = 2 * config.d_model * config.num_labels if read is None else read
 
     def count(held: int, new: int, reads: int) -> float:
         layers = flops.prefill_flops(config, held + new) - flops.prefill_flops(config, held)
-        return float(layers + each * (new if every else reads))
+        return float(layers + each * (new if every and reads else reads))
 
     return count

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from reasoning.decode.requests import Response
-from reasoning.errors import InputError
 from reasoning.rewards.base import Scorer, check_scores
 from reasoning.rewards.steps import SEPARATOR, step_ends
 from reasoning.text.answers import normalise
@@ -180,9 +179,8 @@ def _score(scorer: Scorer, group, shape: tuple[int, int, int]) -> Readings:
         scores = found[: len(steps), row]
         check_scores(scorer.name, scores, [candidate.name] * len(scores))
         question, whole = int(asked[row]), int(read[row])
-        before = scorer.flops(0, question, 0)
-        after = scorer.flops(0, whole, len(steps)) - before
-        yield candidate, Reading(tuple(scores.tolist()), question, whole - question, before, after)
+        paid = scorer.flops(0, question, 0), scorer.flops(question, whole - question, len(steps))
+        yield candidate, Reading(tuple(scores.tolist()), question, whole - question, *paid)
 
 
 @functools.lru_cache(maxsize=8)
