@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reasoning.errors import InputError
 from reasoning.evaluation import metrics, stats
 from reasoning.evaluation.ledger import Cost, cost
@@ -19,11 +21,12 @@ from reasoning.evaluation.metrics import Metric, Samples
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.stats import Estimate
 from reasoning.methods.base import Method, Vote, cast, only, sees_lengths, sees_scores
-from reasoning.methods.best_of_n import Best
+from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality
 from reasoning.records import read_lines
 from reasoning.text.answers import normalise
 
+TIE = 1e-9  # sums of scores that are closer than this are equal; the order of a sum must not decide
 SUBSETS = 256  # of a pool, where there are more than can be counted one by one
 
 
@@ -84,6 +87,8 @@ def metric_of(vote: Vote) -> Metric:
         return metrics.maj_at_k
     if type(vote) is Best:
         return metrics.best_at_k
+    if type(vote) is Weighted:
+        return weighted_at_k
     return lambda samples, k: over_subsets(vote, samples, k)
 
 
@@ -93,11 +98,6 @@ def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
     A winner that is no sample's answer counts as wrong: only samples were graded.
     """
     n = len(samples.answers)
-    if math.comb(n, k) <= SUBSETS:
-        subsets = list(itertools.combinations(range(n), k))
-    else:
-        draw = random.Random(f"{samples.id}/{k}")
-        subsets = [sorted(draw.sample(range(n), k)) for _ in range(SUBSETS)]
 
     def right(winner: str | None) -> float:
         grades = [
@@ -111,7 +111,29 @@ def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
         parts = (samples.answers, samples.lengths or (0,) * n, samples.scores or (0.0,) * n)
         return cast(vote, samples.id, *([part[index] for index in subset] for part in parts))
 
-    return sum(right(winner(subset)) for subset in subsets) / len(subsets)
+    drawn = subsets(samples.id, n, k)
+    return sum(right(winner(subset)) for subset in drawn) / len(drawn)
+
+
+def weighted_at_k(samples: Samples, k: int) -> float:
+    """The same for a weighted vote, as one matrix product; tied answers share a subset alike."""
+    names = sorted({answer for answer in samples.answers if answer is not None})
+    given = np.array([[answer == name for name in names] for answer in samples.answers], float)  # [n, answers]
+    chosen = np.zeros((len(drawn := subsets(samples.id, len(given), k)), len(given)))
+    chosen[np.arange(len(drawn))[:, None], np.array(drawn)] = 1.0
+    there = chosen @ given > 0
+    sums = np.where(there, chosen @ (given * np.maximum(samples.scores, 0.0)[:, None]), -1.0)
+    winners = there & (sums >= sums.max(1, keepdims=True, initial=-1.0) - TIE)
+    shares = given.T @ np.array(samples.correct, float) / given.sum(0)
+    return float((winners @ shares / np.maximum(winners.sum(1), 1)).mean())
+
+
+def subsets(problem: str, n: int, k: int) -> list[Sequence[int]]:
+    """All subsets of k of n samples, or `SUBSETS` random ones, the same in every call."""
+    if math.comb(n, k) <= SUBSETS:
+        return list(itertools.combinations(range(n), k))
+    draw = random.Random(f"{problem}/{k}")
+    return [sorted(draw.sample(range(n), k)) for _ in range(SUBSETS)]
 
 
 def sizes(method: Method) -> list[int]:
