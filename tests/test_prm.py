@@ -34,16 +34,18 @@ TINY = {  # format → a configuration of that architecture
 }
 
 
+DEEP = ("math_shepherd", "own")  # two layers, the second of which is a local one in `own`
 LENGTH, WIDTH = 160, 40  # of a whole text, and of a step
 
 
 @functools.cache
 def model_of(name, pieces=None):
-    """A random model of two layers of the format's architecture, with a byte tokenizer; no " +" where chats say ": +"."""
+    """A random model of the format's architecture, with a byte tokenizer; no " +" where chats say ": +"."""
     pieces = (PIECES[3:] if name == "rlhflow" else PIECES) if pieces is None else pieces
     tokenizer, values = ByteTokenizer(pieces), TINY[name]
-    kinds = {"layer_types": values["layer_types"][1:3]} if "layer_types" in values else {}
-    values = values | kinds | {"num_hidden_layers": 2, "vocab_size": tokenizer.size + 3, "max_position_embeddings": 512}
+    layers = 2 if name in DEEP else 1  # compiling is all that these tests wait for
+    kinds = {"layer_types": values["layer_types"][1 : 1 + layers]} if "layer_types" in values else {}
+    values = values | kinds | {"num_hidden_layers": layers, "vocab_size": tokenizer.size + 3, "max_position_embeddings": 512}
     return dataclasses.replace(ours.build_from(values), tokenizer=tokenizer, name=f"tiny {name}")
 
 
@@ -138,8 +140,13 @@ class Rows:
 @pytest.fixture(scope="module", params=sorted(TINY))
 def read(request):
     """(name of the format, model, its scorer)."""
-    model = model_of(request.param)
-    return request.param, model, prm.make(model, request.param)
+    return request.param, model_of(request.param), scorer_of(request.param)
+
+
+@functools.cache
+def scorer_of(name):
+    """One scorer a format, whose programs are compiled once."""
+    return prm.make(model_of(name), name)
 
 
 def test_rows_of_different_length_score_as_their_whole_texts_do(read):
@@ -185,13 +192,15 @@ def test_a_lookahead_that_is_rolled_back_leaves_a_trace(read):
 
 
 def test_a_row_that_outgrows_its_room_gets_a_number():
-    model = model_of("trl")
-    rows = Rows(prm.make(model, "trl"), model, 2, length=44)
-    rows.begin(["What?", "What?"])
-    got = rows.score(["a step of forty letters, more than fits!", "short"])
-    assert np.isnan(got[0]) and np.isfinite(got[1])
+    rows = Rows(scorer_of("trl"), model_of("trl"))
+    rows.begin(["What? " * 20, "What?", "What?"])
+    rows.score(["a step of thirty-nine letters fits still"[:39]] * 3)  # 120 + 40 of 160
+    got = rows.score(["", "short", "short"])
+    assert np.isfinite(got).all()
+    got = rows.score(["short"] * 3)
+    assert np.isnan(got[0]) and np.isfinite(got[1:]).all()
     with pytest.raises(InputError, match=r"'trl' gave nan for problem 'p', sample 0; .* more room"):
-        base.check_scores("trl", got, ["problem 'p', sample 0", "problem 'p', sample 1"])
+        base.check_scores("trl", got, [f"problem 'p', sample {row}" for row in range(3)])
 
 
 def test_a_chunk_is_packed_and_a_row_without_a_step_is_empty():

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_a_step_is_empty_or_a_token_is_in_none(text, steps):
 
 
 def policy():
-    small = {"vocab_size": TOKENIZER.size + 5, "max_position_embeddings": 512, "num_hidden_layers": 2}
+    small = {"vocab_size": TOKENIZER.size + 5, "max_position_embeddings": 512, "num_hidden_layers": 1}
     model = ours.build_from(tiny.CASES["qwen2_tied"] | small)
     return dataclasses.replace(model, tokenizer=TOKENIZER, name="policy")
 
@@ -102,7 +103,8 @@ def test_recorded_likelihood_counts_forced_tokens_or_costs_something():
 
 
 def test_outcome_scores_are_those_of_other_texts():
-    model = ours.build_from(tiny.HEADS["qwen2_reward"] | {"vocab_size": TOKENIZER.size, "max_position_embeddings": 256})
+    small = {"vocab_size": TOKENIZER.size, "max_position_embeddings": 256, "num_hidden_layers": 1}
+    model = ours.build_from(tiny.HEADS["qwen2_reward"] | small)
     model = dataclasses.replace(model, tokenizer=TOKENIZER, name="reward")
     pool = [candidate("four " * n, n) for n in (1, 9, 18)]
     found = dict(outcome.make(model).read(pool))
@@ -178,17 +180,18 @@ def test_a_probe_reads_another_token_or_costs_more_than_one():
 
     def forward(params, ids, positions, cache):
         fed.append(ids.shape)
-        return network.forward(params, ids, positions, cache)
+        return run(params, ids, positions, cache)
 
-    _, cache = network.forward(model.params, tokens[None, :-1], jnp.arange(length - 1)[None], network.init_cache(1, 64))
-    hidden, _ = network.forward(model.params, tokens[None], jnp.arange(length)[None], None)
+    run, at = jax.jit(network.forward), jnp.arange(length)[None]
+    _, cache = run(model.params, tokens[None, :-1], at[:, :-1], network.init_cache(1, 64))
+    hidden, _ = run(model.params, tokens[None], at, None)
     slots = probe_slots(tokens, length, cache)
     got = probe.hidden_states(network._replace(forward=forward), model.params, slots)
     np.testing.assert_allclose(got[0], hidden[0, -1], rtol=0, atol=2e-5)
     assert fed == [(1, 1)]
     made = probe.Probe(jnp.ones(32) / 8, jnp.float32(0.5))
     wanted = 1 / (1 + np.exp(-(np.asarray(hidden[0, -1]).sum() / 8 + 0.5)))
-    np.testing.assert_allclose(probe.score(network, model.params, made, slots), [wanted], rtol=1e-4)
+    np.testing.assert_allclose(probe.score(network._replace(forward=forward), model.params, made, slots), [wanted], rtol=1e-4)
 
 
 def probe_slots(tokens, length, cache):

@@ -49,9 +49,11 @@ def report(workdir: Path, label: str, scorer: str) -> str:
     """Writes and returns the table of a scored pool. Raises InputError if it is not scored, or was drawn one sample a problem."""
     run = open_finished(workdir)
     made = rows(run, label, scorer)
-    text = f"{label}, {len(run.problems)} problems, scored by {scorer}\n\n" + tables.aligned(
-        tables.HEADER, [tables.cells(row) for row in made]
+    header, lines = (
+        _with_scorer(tables.HEADER, "scorer"),
+        [_with_scorer(tables.cells(row), f"{row.cost.scorer:.0f}") for row in made],
     )
+    text = f"{label}, {len(run.problems)} problems, scored by {scorer}\n\n" + tables.aligned(header, lines)
     versus = [
         (row, other, stats.difference([a - b for a, b in zip(row.values, other.values, strict=True)]))
         for row, other in pairs(made)
@@ -100,6 +102,12 @@ def oracle_rows(method: Method, records: Sequence[Record], seconds: float) -> li
         Row("pass@N", k, stats.pass_at_k(table, k), cost(groups, k, seconds), tuple(metrics.pass_at_k(one, k) for one in table))
         for k in scores.sizes(method)
     ]
+
+
+def _with_scorer(cells: Sequence[str], cell: str) -> list[str]:
+    """A line of `tables` with one more cell behind the tokens: those that the scorer read."""
+    at = tables.HEADER.index("tokens") + 1
+    return [*cells[:at], cell, *cells[at:]]
 
 
 def _method(run: Finished, label: str) -> Method:
