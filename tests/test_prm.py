@@ -191,6 +191,18 @@ def test_a_lookahead_that_is_rolled_back_leaves_a_trace(read):
     assert np.abs(ahead - got).min() > 1e-5
 
 
+def test_markers_of_a_text_format_are_forgotten_where_ids_are_read_as_they_are():
+    """Nothing leaves the device: the marker is written behind the policy's own ids."""
+    model = model_of("trl")
+    scorer = prm.make(model, "trl", policy=model, ids=True)
+    assert scorer.encode is None is scorer.question and scorer.extra == 1
+    rows = Rows(scorer, model)
+    rows.begin([QUESTION] * 3)
+    rows.score([steps[0] for steps in RESPONSES])
+    got = rows.score([steps[1] for steps in RESPONSES])
+    np.testing.assert_allclose(got, [direct("trl", model, QUESTION, steps[:2])[-1] for steps in RESPONSES], rtol=0, atol=2e-5)
+
+
 def test_a_row_that_outgrows_its_room_gets_a_number():
     rows = Rows(scorer_of("trl"), model_of("trl"))
     rows.begin(["What? " * 20, "What?", "What?"])

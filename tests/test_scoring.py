@@ -10,6 +10,7 @@ from doubles.fake_engine import FakeEngine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment, selection
 from reasoning.evaluation.finished import open_finished
+from reasoning.evaluation.regrade import regrade
 from reasoning.evaluation.report import report
 
 CONFIG = {
@@ -88,6 +89,8 @@ def test_a_method_with_a_scorer_is_reported_without_its_scores(tmp_path):
     found = json.loads((tmp_path / "best" / "scores.json").read_text())
     best, passed = made.rows[-1].accuracy.value, found["pass_at_k"]["4"]["value"]
     assert best == pytest.approx(passed) and best > made.rows[0].accuracy.value
+    regrade(tmp_path, tmp_path / "regraded")
+    assert report(tmp_path / "regraded").rows[-1].cost == made.rows[-1].cost, "a regraded run keeps its scores"
     (tmp_path / "best" / "scores" / "oracle.jsonl").unlink()
     with pytest.raises(InputError, match=r"sample 0 of 'sum-0' has no scores of 'oracle'; run the same command again"):
         report(tmp_path)
