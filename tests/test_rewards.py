@@ -86,6 +86,8 @@ def test_confidence_is_of_other_tokens_than_the_responses(measure):
         assert (reading.question, reading.tokens) == (len(one.prompt), len(one.tokens))
         spent = prefill_flops(model.config, len(ids)) + len(one.tokens) * head_flops(model.config)
         assert reading.flops_question + reading.flops == spent
+    with pytest.raises(InputError, match=r"problem 'p', sample 7 has \d+ tokens for the scorer .* whose context is 512"):
+        list(judge.read([candidate("word " * 200, 7)]))
     alone = dict(judge.read(pool[:1]))
     assert alone[pool[0]] == found[pool[0]], "a neighbour changes no score"
 

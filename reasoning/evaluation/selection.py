@@ -49,16 +49,17 @@ def report(workdir: Path, label: str, scorer: str) -> str:
     """Writes and returns the table of a scored pool. Raises InputError if it is not scored, or was drawn one sample a problem."""
     run = open_finished(workdir)
     made = rows(run, label, scorer)
-    header, lines = (
-        _with_scorer(tables.HEADER, "scorer"),
-        [_with_scorer(tables.cells(row), f"{row.cost.scorer:.0f}") for row in made],
-    )
-    text = f"{label}, {len(run.problems)} problems, scored by {scorer}\n\n" + tables.aligned(header, lines)
-    versus = [
+    lines = [_with_scorer(tables.cells(row), f"{row.cost.scorer:.0f}") for row in made]
+    differences = [
         (row, other, stats.difference([a - b for a, b in zip(row.values, other.values, strict=True)]))
         for row, other in pairs(made)
     ]
-    text += "\n\n" + tables.aligned(tables.VERSUS_HEADER, [tables.versus_cells(one) for one in versus])
+    parts = [
+        f"{label}, {len(run.problems)} problems, scored by {scorer}",
+        tables.aligned(_with_scorer(tables.HEADER, "scorer"), lines),
+        tables.aligned(tables.VERSUS_HEADER, [tables.versus_cells(one) for one in differences]),
+    ]
+    text = "\n\n".join(parts)
     directory = workdir / label / SCORES
     write_atomic(directory / f"{scorer}.md", text + "\n")
     write_atomic(directory / f"{scorer}.csv", tables.rows_csv(made))

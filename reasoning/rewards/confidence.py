@@ -97,7 +97,7 @@ def make(model: Model, measure: str = "self_certainty") -> Scorer:
         return value, Cached(kv, Small(position, last, total, count, small.room))
 
     flops = flops_of(model, read=head_flops(model.config), every=True)
-    return Scorer(measure, model.params, init, begin, score, flops=flops)
+    return Scorer(measure, model.params, init, begin, score, context=model.config.context, flops=flops)
 
 
 def judge(engine, measure: str = "self_certainty", separator: str = "\n\n", name: str = "") -> Judge:

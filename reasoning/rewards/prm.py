@@ -62,6 +62,7 @@ def make(
         encode=None if identity else reader.encode,
         question=None if identity else reader.question,
         extra=len(reader.lead) + len(reader.tail),
+        context=model.config.context,
         flops=flops_of(model, read=flops.head_flops(model.config) if reader.verdict else None),
         **incremental(model.network, reading(model.network, reader.verdict), reader.lead, reader.tail),
     )

@@ -8,6 +8,7 @@ Axis legend: `B` rows, `T` new tokens.
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reasoning.decode.requests import Response
+from reasoning.errors import InputError
 from reasoning.rewards.base import Scorer, check_scores
 from reasoning.rewards.steps import SEPARATOR, step_ends
 from reasoning.text.answers import normalise
@@ -108,30 +110,24 @@ class Judge:
     read: Callable[[Sequence[Candidate]], Readings]
 
 
-def of_scorer(scorer: Scorer, tokenizer: Any, *, separator: str = SEPARATOR, whole: bool = False, name: str = "") -> Judge:
+def of_scorer(scorer: Scorer, tokenizer: Any, *, separator: str = SEPARATOR, name: str = "") -> Judge:
     """A judge that runs a device scorer step by step.
 
     Args:
-      tokenizer: the policy's, whose ids the responses hold.
-      separator: what ends a step. whole: the response is one step.
+      tokenizer: the policy's, whose ids the responses hold. separator: what ends a step.
     """
 
     def read(candidates: Sequence[Candidate]) -> Readings:
-        yield from run(scorer, candidates, functools.partial(spell, scorer, tokenizer, "" if whole else separator))
+        yield from run(scorer, candidates, functools.partial(spell, scorer, tokenizer, separator))
 
     return Judge(name or scorer.name, read)
 
 
 def spell(scorer: Scorer, tokenizer: Any, separator: str, candidate: Candidate) -> tuple[list[int], list[list[int]]]:
-    """The question and the steps of a response in the scorer's ids; no steps for a response that says nothing.
-
-    separator: what ends a step; "" makes the response one step.
-    """
+    """The question and the steps of a response in the scorer's ids; no steps for a response that says nothing."""
     silent, ids = set(tokenizer.stop_ids), list(candidate.tokens)
-    ends = step_ends(ids, _pieces(tokenizer), separator or SEPARATOR, silent)
-    if not separator:
-        ends = ends[-1:]
-    steps = [ids[start:stop] for start, stop in zip([0, *ends[:-1]], ends, strict=bool(ends))]
+    ends = step_ends(ids, _pieces(tokenizer), separator, silent)
+    steps = [ids[start:stop] for start, stop in itertools.pairwise([0, *ends])]
     if scorer.encode is not None:
         texts = [tokenizer.decode([token for token in step if token not in silent]) for step in steps]
         steps = scorer.encode(texts[:1], first=True) + scorer.encode(texts[1:])
@@ -144,7 +140,7 @@ def run(scorer: Scorer, candidates: Iterable[Candidate], spelled: Callable) -> R
 
     Args:
       spelled: candidate → (ids of the question, ids of each step).
-    Raises InputError for a score that is not a number.
+    Raises InputError for a response that the scorer has no context for, and for a score that is not a number.
     """
     groups: dict[tuple[int, int, int], list] = {}
     for candidate in candidates:
@@ -153,6 +149,11 @@ def run(scorer: Scorer, candidates: Iterable[Candidate], spelled: Callable) -> R
             yield candidate, Reading((0.0,))
             continue
         total = len(question) + sum(len(step) + scorer.extra for step in steps)
+        if scorer.context and total > scorer.context:
+            raise InputError(
+                f"{candidate.name} has {total} tokens for the scorer {scorer.name!r}, whose context is {scorer.context}; lower "
+                "the method's max_tokens or take a scorer with a longer one"
+            )
         shape = tuple(bucket(size) for size in (len(question), max(map(len, steps)), total))
         group = groups.setdefault(shape, [])
         group.append((candidate, question, steps))
