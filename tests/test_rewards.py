@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,10 @@ from golden.models import ours, tiny
 
 from reasoning.errors import InputError
 from reasoning.models.flops import head_flops, prefill_flops
-from reasoning.rewards import checker, confidence, judges, loss, oracle, outcome, probe
+from reasoning.rewards import checker, confidence, judges, loss, oracle, outcome, prm, probe
 from reasoning.rewards.responses import Candidate, of_scorer, spell
 from reasoning.rewards.steps import step_ends
+from reasoning.weights import load
 
 TOKENIZER = ByteTokenizer([".\n\n", "\n\nThen"])
 STOP = TOKENIZER.stop_ids[0]
@@ -248,6 +250,20 @@ def test_a_scorer_of_another_name_or_argument_is_made():
         judges.parse("kind=oracle,sigma")
     assert judges.parse("kind=oracle,sigma=0.5,seed=3") == {"kind": "oracle", "sigma": 0.5, "seed": 3}
     assert judges.label({"kind": "prm", "model": "hf:a/b", "format": "trl"}) == "prm-trl"
+
+
+def test_a_search_has_no_scorer_of_a_kind_or_another_than_votes(monkeypatch):
+    engine = types.SimpleNamespace(model=policy())
+    assert confidence.scorer(engine, "entropy").name == "entropy"
+    reward = dataclasses.replace(
+        ours.build_from(tiny.HEADS["llama_token"] | {"vocab_size": TOKENIZER.size, "id2label": {"0": "value"}}),
+        tokenizer=TOKENIZER,
+    )
+    monkeypatch.setattr(load, "load", lambda name, dtype: reward)
+    assert prm.scorer(engine, "reward", "own").encode is None
+    assert prm.judge(engine, "reward", "own", name="mine").name == "mine"
+    with pytest.raises(InputError, match=r"reads a score head of 2, but this model has a score head of 1"):
+        prm.scorer(engine, "reward", "trl")
 
 
 def test_a_text_scorer_gets_the_stop_id_or_ids_of_the_policy():

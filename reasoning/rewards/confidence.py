@@ -100,6 +100,11 @@ def make(model: Model, measure: str = "self_certainty") -> Scorer:
     return Scorer(measure, model.params, init, begin, score, context=model.config.context, flops=flops)
 
 
+def scorer(engine, measure: str = "self_certainty") -> Scorer:
+    """`make` of the engine's model. Raises InputError."""
+    return make(engine.model, measure)
+
+
 def judge(engine, measure: str = "self_certainty", separator: str = "\n\n", name: str = "") -> Judge:
     """Scores finished responses of the engine's model; `likelihood` reads it off the records, one score a response.
 

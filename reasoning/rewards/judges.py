@@ -1,6 +1,7 @@
 """A scorer by name: `{"kind": "prm", "model": …, "format": …}` in a configuration is what `judge` of that file makes.
 
-A kind is a file of this directory with a function `judge(engine, …, name)`, or a module of your own; nothing is registered.
+A kind is a file of this directory with a function `judge(engine, …, name)`, or a module of your own; nothing is registered. Those
+that can score a search while it runs have a function `scorer(engine, …)` as well.
 """
 
 import importlib

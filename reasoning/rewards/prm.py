@@ -68,6 +68,20 @@ def make(
     )
 
 
+def scorer(engine, model: str, format: str, dtype: str = "", marker: str | None = None, ids: bool = False) -> Scorer:
+    """Loads a process reward model (`reasoning.load`) that scores the steps of the engine's responses.
+
+    Args:
+      format: a name of `formats.FORMATS`.
+      marker: what ends a step for the model, where its format lets choose (TRL's `step_separator`).
+      ids: of `make`.
+    Raises InputError.
+    """
+    from reasoning.weights.load import load
+
+    return make(load(model, dtype or None), format, policy=engine.model, separator=marker, ids=ids)
+
+
 def judge(
     engine,
     model: str,
@@ -77,17 +91,9 @@ def judge(
     marker: str | None = None,
     name: str = "",
 ) -> Judge:
-    """Loads a process reward model (`reasoning.load`) that scores the engine's responses.
-
-    Args:
-      format: a name of `formats.FORMATS`. separator: what ends a step of a response.
-      marker: what ends a step for the model, where its format lets choose (TRL's `step_separator`).
-    Raises InputError.
-    """
-    from reasoning.weights.load import load
-
-    scorer = make(load(model, dtype or None), format, policy=engine.model, separator=marker)
-    return of_scorer(scorer, engine.model.tokenizer, separator=separator, name=name)
+    """The same for finished responses, whose steps end with `separator`. Raises InputError."""
+    made = scorer(engine, model, format, dtype, marker)
+    return of_scorer(made, engine.model.tokenizer, separator=separator, name=name)
 
 
 def reading(network: Network, verdict: tuple[int, int] | None):
