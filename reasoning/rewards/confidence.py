@@ -86,11 +86,15 @@ def make(model: Model, measure: str = "self_certainty") -> Scorer:
         hidden, kv = network.forward(params, fed, positions, carry.kv)
 
         def one(column):  # a token of every row at a time, or the logits would be [B, T, V]
-            hidden, token = column
-            return of_token(jax.nn.log_softmax(network.head(params, hidden)), token)
+            hidden, token, wanted = column
 
-        values = jax.lax.map(one, (hidden.swapaxes(0, 1), new.T)).T
-        total = small.total + jnp.sum(jnp.where(at < n[:, None], values, 0.0), axis=1)
+            def read():
+                return jnp.where(wanted, of_token(jax.nn.log_softmax(network.head(params, hidden)), token), 0.0)
+
+            return jax.lax.cond(jnp.any(wanted), read, lambda: jnp.zeros(len(token), jnp.float32))  # padding costs no logits
+
+        values = jax.lax.map(one, (hidden.swapaxes(0, 1), new.T, (at < n[:, None]).T))
+        total = small.total + jnp.sum(values, axis=0)
         count, position = small.count + n, small.position + n
         last = jnp.where(n > 0, _last(new, n), small.last)
         value = jnp.where(position > small.room, jnp.nan, finish(total / count))  # 0 / 0 before the first token

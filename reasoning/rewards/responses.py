@@ -24,7 +24,7 @@ from reasoning.rewards.steps import SEPARATOR, step_ends
 from reasoning.text.answers import normalise
 
 ROWS = 8  # responses scored at once
-SMALLEST = 64  # positions; shapes are powers of two from here on
+SMALLEST = 16  # tokens; shapes are powers of two from here on
 
 
 @dataclasses.dataclass(frozen=True)
