@@ -56,6 +56,15 @@ def test_tensor_or_field_comes_back_changed(case, tmp_path):
     assert again.config == model.config and same_bits(again.params, model.params)
 
 
+@pytest.mark.parametrize("case", sorted(case for case in tiny.HEADS if not case.endswith("_value")))
+def test_a_score_head_is_lost_or_read_as_another(case, tmp_path):
+    model = ours.build_from(tiny.HEADS[case])
+    path = reasoning.save(model, tmp_path / "out")
+    assert json.loads((path / "config.json").read_text())["architectures"] == tiny.HEADS[case]["architectures"]
+    again = reread(path)
+    assert again.config == model.config and same_bits(again.params, model.params)
+
+
 def test_config_says_something_else_than_the_one_it_came_from():
     for case, values in tiny.CASES.items():
         written = hf_export.to_dict(hf_config.from_dict(values))

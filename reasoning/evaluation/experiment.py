@@ -23,10 +23,12 @@ from reasoning.evaluation.identity import check_weights, digest_of, open_identit
 from reasoning.evaluation.parts import gather
 from reasoning.evaluation.pool import Pool
 from reasoning.evaluation.run import run
+from reasoning.evaluation.scoring import score
 from reasoning.evaluation.sweep_plan import plans
 from reasoning.evaluation.team import Team
 from reasoning.methods.base import Method, method
 from reasoning.processes import ALONE, Processes
+from reasoning.records import read_lines
 from reasoning.sharding import AXES, make_mesh
 
 KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep", "match"}
@@ -93,7 +95,17 @@ def evaluate(
                 options = {"label": label, "show": show, "processes": processes, "check": team.check}
                 drawn[label] = run(one, task.problems, workdir / label, get_engine, grader, **options)
         if processes.count > 1:
-            _finish(team, methods, task)
+            _finish(team, methods, task, get_engine, show)
+        else:
+            _score(workdir, methods, task, get_engine, show)
+
+
+def _score(workdir: Path, methods: Mapping[str, Method], task: Task, engine, show: bool) -> None:
+    """Has the scorers of methods read the samples that they have not read yet. Raises InputError."""
+    for label, one in methods.items():
+        if one.scorer is not None:
+            records = read_lines(workdir / label / "generations.jsonl")[0]
+            score(workdir / label, one, task.problems, records, one.scorer, engine, show=show)
 
 
 def _gather(workdir: Path, methods: Mapping[str, Method]) -> None:
@@ -103,8 +115,8 @@ def _gather(workdir: Path, methods: Mapping[str, Method]) -> None:
             gather(workdir / label / name)
 
 
-def _finish(team: Team, methods: Mapping[str, Method], task: Task) -> None:
-    """Process 0 waits for the samples of all and puts them together, the others wait for that. Raises InputError."""
+def _finish(team: Team, methods: Mapping[str, Method], task: Task, engine, show: bool) -> None:
+    """Process 0 waits for the samples of all, puts them together and scores them; the others wait for that. Raises InputError."""
     team.tell("drawn")
     if not team.leads:
         team.wait("over")
@@ -119,6 +131,7 @@ def _finish(team: Team, methods: Mapping[str, Method], task: Task) -> None:
                 f"{team.workdir / label} lacks {lacking} samples that the other processes have drawn; is it one file system that "
                 "all share? The same command draws them again"
             )
+    _score(team.workdir, methods, task, engine, show)
     team.tell("over")
 
 

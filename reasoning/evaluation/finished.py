@@ -10,8 +10,10 @@ from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
 from reasoning.evaluation.experiment import build_methods, build_task
 from reasoning.evaluation.pool import Record
+from reasoning.evaluation.scoring import attach
 from reasoning.methods.base import Method
 from reasoning.records import read_lines
+from reasoning.rewards.judges import label as label_of
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Finished:
         """The resolved configuration."""
         return self.identity["config"]
 
-    def records(self, label: str) -> list[Record]:
-        """All samples of a method, ordered by problem and sample. Raises InputError if one is missing."""
+    def samples(self, label: str) -> list[Record]:
+        """All samples of a method as they were written, ordered by problem and sample. Raises InputError if one is missing."""
         directory = self.workdir / label
         there = {(one["problem"], one["sample"]): one for one in read_lines(directory / "generations.jsonl")[0]}
         wanted = [(problem, sample) for problem in self.problems for sample in range(self.methods[label].n)]
@@ -45,6 +47,11 @@ class Finished:
                 f"{directory} lacks {missing} of {len(wanted)} samples; run scripts/evaluate.py on it again to finish them"
             )
         return [there[key] for key in wanted]
+
+    def records(self, label: str) -> list[Record]:
+        """The same with the scores that the method's own scorer gave, and their cost. Raises InputError."""
+        scorer = self.methods[label].scorer
+        return self.samples(label) if scorer is None else attach(self.samples(label), self.workdir / label, label_of(scorer))
 
 
 def open_finished(workdir: Path) -> Finished:

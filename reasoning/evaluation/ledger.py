@@ -21,7 +21,7 @@ class Cost:
       samples: per problem, k.
       prompt: prompt tokens, counted once.
       tokens: that went through the model after the prompt: sampled, forced, taken back and looked ahead, all k samples.
-      scorer: tokens read by a scorer.
+      scorer: tokens read by a scorer: the question once, the responses of all k samples.
       flops: analytic, the prompt prefilled once; flops_uncached: the prompt prefilled for each sample.
       seconds: of the whole machine, compile time apart; NaN if no time was kept.
     """
@@ -47,12 +47,15 @@ def cost(records: Sequence[Sequence[dict[str, Any]]], k: int, seconds: float = f
     def mean(*fields: str) -> float:
         return float(np.mean([np.mean([sum(sample["ledger"][field] for field in fields) for sample in row]) for row in records]))
 
+    asked = float(
+        np.mean([row[0]["ledger"].get("scorer_question", 0) for row in records])
+    )  # of a pool that was scored afterwards
     prompt, generated = mean("flops_prompt"), mean("flops_generated")
     return Cost(
         samples=k,
         prompt=mean("prompt"),
         tokens=k * mean("sampled", "forced", "discarded", "lookahead"),
-        scorer=k * mean("scorer"),
+        scorer=asked + k * mean("scorer"),
         flops=prompt + k * generated,
         flops_uncached=k * (prompt + generated),
         seconds=k * seconds,

@@ -26,6 +26,7 @@ class Samples:
     ]  # in canonical spelling, so that equal answers are equal strings; None = nothing could be read
     correct: tuple[bool, ...]
     lengths: tuple[int, ...] = ()  # tokens; empty where no vote looks at them
+    scores: tuple[float, ...] = ()  # one a sample; empty where no vote looks at them
 
     def __post_init__(self):
         if not self.correct or len(self.answers) != len(self.correct):
@@ -35,13 +36,14 @@ class Samples:
 
     def without(self, index: int) -> "Samples":
         """All samples but one."""
-        kept = (part[:index] + part[index + 1 :] for part in (self.answers, self.correct, self.lengths))
+        kept = (part[:index] + part[index + 1 :] for part in (self.answers, self.correct, self.lengths, self.scores))
         return Samples(self.id, *kept)
 
     @property
     def kinds(self) -> list[tuple]:
         """What tells one sample from another, for each of them; those of equal kind can be exchanged."""
-        return list(zip(self.answers, self.correct, self.lengths or (0,) * len(self.correct), strict=True))
+        none = (0,) * len(self.correct)
+        return list(zip(self.answers, self.correct, self.lengths or none, self.scores or none, strict=True))
 
 
 Metric = Callable[[Samples, int], float]  # (samples of a problem, k) → its value in [0, 1]
@@ -58,6 +60,25 @@ def pass_at_k(samples: Samples, k: int) -> float:
     if n - right < k:
         return 1.0
     return 1.0 - math.prod(1.0 - k / i for i in range(n - right + 1, n + 1))
+
+
+def best_at_k(samples: Samples, k: int) -> float:
+    """Probability that the sample with the highest score among k of the n is right, ties broken uniformly at random.
+
+    A sample without an answer is never chosen; if all k have none the choice is wrong. Of the C(n, k) subsets, those whose best
+    score is s are C(≤ s, k) − C(< s, k), and the tied samples share them alike. Raises InputError if k > n.
+    """
+    n = _check(samples, k)
+    groups: dict[float, list[bool]] = {}
+    for answer, correct, score in zip(samples.answers, samples.correct, samples.scores, strict=True):
+        if answer is not None:
+            groups.setdefault(score, []).append(correct)
+    below, expected = n - sum(map(len, groups.values())), 0.0
+    for _, group in sorted(groups.items()):
+        up_to = below + len(group)
+        expected += sum(group) / len(group) * (math.comb(up_to, k) - math.comb(below, k)) / math.comb(n, k)
+        below = up_to
+    return expected
 
 
 def maj_at_k(samples: Samples, k: int) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.scoring import SCORES
 from reasoning.records import dumps, write_atomic, write_json
 from reasoning.text.answers import extract, last_number
 
@@ -23,7 +24,7 @@ def regrade(workdir: Path, target: Path) -> dict[str, int]:
     if target.exists():
         raise InputError(f"{target} exists already; choose another --to")
     run = open_finished(workdir)
-    samples, changed = {label: run.records(label) for label in run.methods}, {}
+    samples, changed = {label: run.samples(label) for label in run.methods}, {}
     with Grader() as grader:
         for label, records in samples.items():
             silent = [one for one in records if extract(one["text"]) is None]
@@ -34,6 +35,8 @@ def regrade(workdir: Path, target: Path) -> dict[str, int]:
             (target / label).mkdir(parents=True)
             write_atomic(target / label / "generations.jsonl", b"".join(map(dumps, records)))
             shutil.copyfile(workdir / label / "timings.jsonl", target / label / "timings.jsonl")
+            if (workdir / label / SCORES).exists():
+                shutil.copytree(workdir / label / SCORES, target / label / SCORES)
             changed[label] = sum(one["answer"] is not None for one in silent)
     write_json(target / "config.json", {**run.identity, "regraded": "the last number where no answer is stated"})
     return changed

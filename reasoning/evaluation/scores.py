@@ -12,16 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from reasoning.errors import InputError
 from reasoning.evaluation import metrics, stats
 from reasoning.evaluation.ledger import Cost, cost
 from reasoning.evaluation.metrics import Metric, Samples
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.stats import Estimate
-from reasoning.methods.base import Method, Vote, cast, only, sees_lengths
+from reasoning.methods.base import Method, Vote, cast, only, sees_lengths, sees_scores
+from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality
 from reasoning.records import read_lines
 from reasoning.text.answers import normalise
 
+TIE = 1e-9  # sums of scores that are closer than this are equal; the order of a sum must not decide
 SUBSETS = 256  # of a pool, where there are more than can be counted one by one
 
 
@@ -53,11 +58,25 @@ def by_problem(records: Sequence[Record]) -> list[list[Record]]:
     return [list(group) for _, group in itertools.groupby(records, key=lambda one: one["problem"])]
 
 
-def samples_of(group: Sequence[Record], lengths: bool = False) -> Samples:
-    """The samples of one problem as the statistics want them, with their lengths if a vote looks at them."""
+def samples_of(group: Sequence[Record], vote: Vote | None = None) -> Samples:
+    """The samples of one problem as the statistics want them, with lengths and scores if a vote looks at them.
+
+    Raises InputError for a sample without the scores that it looks at.
+    """
     answers = tuple(normalise(one["answer"]) for one in group)
-    tokens = tuple(one["tokens"] for one in group) if lengths else ()
-    return Samples(group[0]["problem"], answers, tuple(one["correct"] for one in group), tokens)
+    tokens = tuple(one["tokens"] for one in group) if sees_lengths(vote) else ()
+    scores = tuple(vote.value(steps_of(one, vote.scorer)) for one in group) if sees_scores(vote) else ()
+    return Samples(group[0]["problem"], answers, tuple(one["correct"] for one in group), tokens, scores)
+
+
+def steps_of(record: Record, scorer: str) -> Sequence[float]:
+    """The scores of a record's steps. Raises InputError if `scorer` has given none."""
+    try:
+        return record["scores"][scorer]
+    except KeyError:
+        raise InputError(
+            f"sample {record['sample']} of {record['problem']!r} has no scores of {scorer!r}; run the same command again"
+        ) from None
 
 
 def metric_of(vote: Vote) -> Metric:
@@ -66,6 +85,10 @@ def metric_of(vote: Vote) -> Metric:
         return metrics.accuracy
     if type(vote) is Plurality:  # a subclass may vote in its own way
         return metrics.maj_at_k
+    if type(vote) is Best:
+        return metrics.best_at_k
+    if type(vote) is Weighted:
+        return weighted_at_k
     return lambda samples, k: over_subsets(vote, samples, k)
 
 
@@ -75,11 +98,6 @@ def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
     A winner that is no sample's answer counts as wrong: only samples were graded.
     """
     n = len(samples.answers)
-    if math.comb(n, k) <= SUBSETS:
-        subsets = list(itertools.combinations(range(n), k))
-    else:
-        draw = random.Random(f"{samples.id}/{k}")
-        subsets = [sorted(draw.sample(range(n), k)) for _ in range(SUBSETS)]
 
     def right(winner: str | None) -> float:
         grades = [
@@ -90,10 +108,32 @@ def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
         return sum(grades) / len(grades) if grades else 0.0
 
     def winner(subset: Sequence[int]) -> str | None:
-        answers, lengths = ([part[index] for index in subset] for part in (samples.answers, samples.lengths or (0,) * n))
-        return cast(vote, samples.id, answers, lengths)
+        parts = (samples.answers, samples.lengths or (0,) * n, samples.scores or (0.0,) * n)
+        return cast(vote, samples.id, *([part[index] for index in subset] for part in parts))
 
-    return sum(right(winner(subset)) for subset in subsets) / len(subsets)
+    drawn = subsets(samples.id, n, k)
+    return sum(right(winner(subset)) for subset in drawn) / len(drawn)
+
+
+def weighted_at_k(samples: Samples, k: int) -> float:
+    """The same for a weighted vote, as one matrix product; tied answers share a subset alike."""
+    names = sorted({answer for answer in samples.answers if answer is not None})
+    given = np.array([[answer == name for name in names] for answer in samples.answers], float)  # [n, answers]
+    chosen = np.zeros((len(drawn := subsets(samples.id, len(given), k)), len(given)))
+    chosen[np.arange(len(drawn))[:, None], np.array(drawn)] = 1.0
+    there = chosen @ given > 0
+    sums = np.where(there, chosen @ (given * np.maximum(samples.scores, 0.0)[:, None]), -1.0)
+    winners = there & (sums >= sums.max(1, keepdims=True, initial=-1.0) - TIE)
+    shares = given.T @ np.array(samples.correct, float) / given.sum(0)
+    return float((winners @ shares / np.maximum(winners.sum(1), 1)).mean())
+
+
+def subsets(problem: str, n: int, k: int) -> list[Sequence[int]]:
+    """All subsets of k of n samples, or `SUBSETS` random ones, the same in every call."""
+    if math.comb(n, k) <= SUBSETS:
+        return list(itertools.combinations(range(n), k))
+    draw = random.Random(f"{problem}/{k}")
+    return [sorted(draw.sample(range(n), k)) for _ in range(SUBSETS)]
 
 
 def sizes(method: Method) -> list[int]:
@@ -111,7 +151,7 @@ def rows(label: str, method: Method, records: Sequence[Record], seconds: float =
       seconds: mean of a sample, `sample_seconds`.
     """
     groups, metric = by_problem(records), metric_of(method.vote)
-    table = [samples_of(group, sees_lengths(method.vote)) for group in groups]
+    table = [samples_of(group, method.vote) for group in groups]
     return [
         Row(
             label=label,

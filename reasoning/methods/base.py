@@ -15,8 +15,10 @@ from typing import Any
 from reasoning.decode.base import Chain
 from reasoning.decode.engine import STANDARD
 from reasoning.decode.ledger import Ledger
-from reasoning.decode.requests import Request, Response
+from reasoning.decode.requests import Request, Response, prompt_ids
 from reasoning.errors import InputError
+from reasoning.rewards.judges import judge
+from reasoning.rewards.responses import Candidate, Judge, Reading
 from reasoning.text.answers import extract
 
 NOT_METHODS = {"base", "prompts", "signatures"}
@@ -32,7 +34,8 @@ class Result:
       answer: what the vote chose; None if every sample abstained.
       answers: what was extracted from each response, None where nothing was.
       responses: the engine's `Response`s, ordered by sample.
-      ledger: cost of all samples with the prompt paid once.
+      ledger: cost of all samples with the prompt paid once, for the policy and for a scorer.
+      scores: of each response after each of its steps, of a method with a scorer.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Result:
     answers: tuple[str | None, ...]
     responses: tuple[Response, ...]
     ledger: Ledger
+    scores: tuple[tuple[float, ...], ...] = ()
 
 
 def no_texts(engine) -> dict[str, Any]:
@@ -55,7 +59,8 @@ class Method:
       name: the file in `reasoning/methods` that made it.
       prompt: question → chat messages.
       vote: (problem id, extracted answers by sample, None = abstains) → answer or None. Random ties are drawn from the id.
-        One with an attribute `by_length = True` gets the samples' lengths too, as a third argument (`cast`).
+        One with an attribute `by_length = True` gets the samples' lengths too, as a third argument (`cast`); one with
+        `by_score = True` their scores, each what its `value` makes of the scores of the steps.
       n: samples per problem.
       max_tokens: tokens per sample.
       stop: strings that end a sample.
@@ -68,6 +73,7 @@ class Method:
       each: further knobs of every problem by its id, or none at all; they override `knobs`.
       chain: transforms and controllers. A method with stages of its own builds its chain once, at module level: chains are
         compared by identity, and another chain is another compiled program.
+      scorer: of a vote that sees scores: `kind` and arguments, see `reasoning.rewards.judges`.
     """
 
     name: str
@@ -82,6 +88,7 @@ class Method:
     texts: Callable[[Any], Mapping[str, Any]] = no_texts
     each: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict, hash=False)
     chain: Chain = STANDARD
+    scorer: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 
     def __post_init__(self):
         for field in ("n", "max_tokens"):
@@ -92,6 +99,8 @@ class Method:
             raise InputError(f"method {self.name!r}: stop is a sequence of strings; write stop=({self.stop!r},)")
         object.__setattr__(self, "stop", tuple(self.stop))
         object.__setattr__(self, "knobs", MappingProxyType(dict(self.knobs)))
+        if self.scorer is not None:
+            object.__setattr__(self, "scorer", MappingProxyType(dict(self.scorer)))
 
     def requests(
         self, problems: Iterable[Mapping[str, Any]], samples: Mapping[str, Sequence[int]] | None = None
@@ -147,22 +156,43 @@ class Method:
 
     def run(self, engine, problems: Iterable[Mapping[str, Any]]) -> Iterator[Result]:
         """A `Result` per problem as soon as its last sample is done; problems are mappings with `id` and `question`."""
+        problems = list(problems)
+        by_id = {problem["id"]: problem for problem in problems}
+        scorer = judge(engine, self.scorer) if self.scorer else None
         groups: dict[str, list[Response]] = {}
         for response in self.generate(engine, problems):
             group = groups.setdefault(response.id, [])
             group.append(response)
             if len(group) == self.n:
-                yield self.result(groups.pop(response.id))
+                del groups[response.id]
+                yield self.result(group, self.score(engine, scorer, by_id[response.id], group) if scorer else ())
 
-    def result(self, responses: Sequence[Response]) -> Result:
-        """The vote over all responses to one problem; n ≥ 1 of them in any order."""
+    def score(self, engine, scorer: Judge, problem: Mapping[str, Any], responses: Iterable[Response]) -> list[Reading]:
+        """What the scorer says about the responses to one problem, ordered by sample."""
+        model = engine.model
+        prompt = prompt_ids(self.requests([problem])[0], model.tokenizer, model.config.vocab_size)
+        candidates = [Candidate.of(one, problem, prompt, self.answer(one)) for one in responses]
+        return [reading for _, reading in sorted(scorer.read(candidates), key=lambda pair: pair[0].sample)]
+
+    def result(self, responses: Sequence[Response], readings: Sequence[Reading] = ()) -> Result:
+        """The vote over all responses to one problem; n ≥ 1 of them in any order, readings ordered by sample."""
         responses = tuple(sorted(responses, key=lambda response: response.sample))
         answers = tuple(self.answer(response) for response in responses)
         ledgers = [response.ledger for response in responses]
         total = sum(ledgers[1:], ledgers[0])
-        once = dataclasses.replace(total, prompt=ledgers[0].prompt, flops_prompt=ledgers[0].flops_prompt)
+        scored = readings[0].question if readings else 0, sum(reading.tokens for reading in readings)
+        once = dataclasses.replace(
+            total,
+            prompt=ledgers[0].prompt,
+            scorer=total.scorer + sum(scored),
+            flops_prompt=ledgers[0].flops_prompt + (readings[0].flops_question if readings else 0.0),
+            flops_generated=total.flops_generated + sum(reading.flops for reading in readings),
+        )
         lengths = tuple(len(response.tokens) for response in responses)
-        return Result(responses[0].id, cast(self.vote, responses[0].id, answers, lengths), answers, responses, once)
+        scores = tuple(reading.scores for reading in readings)
+        values = [self.vote.value(steps) for steps in scores] if sees_scores(self.vote) else ()
+        winner = cast(self.vote, responses[0].id, answers, lengths, values)
+        return Result(responses[0].id, winner, answers, responses, once, scores)
 
 
 def unique_ids(ids: Iterable[str]) -> None:
@@ -179,8 +209,17 @@ def sees_lengths(vote: Vote) -> bool:
     return getattr(vote, "by_length", False)
 
 
-def cast(vote: Vote, problem: str, answers: Sequence[str | None], lengths: Sequence[int]) -> str | None:
-    """What `vote` chooses of the answers to a problem, by sample; `lengths` in tokens, for a vote that sees them."""
+def sees_scores(vote: Vote) -> bool:
+    """Whether a vote depends on the samples' scores."""
+    return getattr(vote, "by_score", False)
+
+
+def cast(
+    vote: Vote, problem: str, answers: Sequence[str | None], lengths: Sequence[int], scores: Sequence[float] = ()
+) -> str | None:
+    """What `vote` chooses of the answers to a problem, by sample; lengths in tokens and scores, for a vote that sees them."""
+    if sees_scores(vote):
+        return vote(problem, answers, scores)
     return vote(problem, answers, lengths) if sees_lengths(vote) else vote(problem, answers)
 
 

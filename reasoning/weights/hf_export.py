@@ -83,6 +83,10 @@ def to_dict(config: ModelConfig) -> dict[str, Any]:
         "rope_parameters": _rope(config.rope_theta, config.rope_scaling),
         **_OWN[config.family](config),
     }
+    if not config.language_head:  # transformers' token classifiers have a bias, its sequence classifiers have none
+        head = "ForTokenClassification" if config.score_bias else "ForSequenceClassification"
+        values["architectures"] = [architecture.replace("ForCausalLM", head).replace("Gemma3For", "Gemma3TextFor")]
+        values["id2label"] = {str(label): f"LABEL_{label}" for label in range(config.num_labels)}
     export.require_same(hf_config.from_dict(values), _file_config(config), "Hugging Face form")
     return values
 

@@ -1,0 +1,34 @@
+"""A scorer reads the samples of a finished run; then the votes that see its scores, beside majority and pass@N. Resumable.
+
+    python scripts/score.py --workdir runs/mine --label majority --scorer kind=prm,model=hf:org/name,format=qwen_math
+    python scripts/score.py --workdir runs/mine --label majority --scorer kind=oracle,sigma=0.5
+
+Kinds and their arguments: the files of reasoning/rewards that have a function `judge`.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from reasoning import command
+from reasoning.errors import InputError
+from reasoning.evaluation import selection
+from reasoning.rewards.judges import label, parse
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that scripts/evaluate.py has finished.")
+LABEL = flags.DEFINE_string("label", None, "Method whose samples are scored.")
+SCORER = flags.DEFINE_string("scorer", None, "kind=…,argument=value,…")
+
+
+def main(argv):
+    del argv
+    if not WORKDIR.value or not LABEL.value or not SCORER.value:
+        raise InputError("--workdir, --label and --scorer are needed: a finished run, one of its methods, and who is to read it")
+    workdir, spec = Path(WORKDIR.value), parse(SCORER.value)
+    path = selection.score(workdir, LABEL.value, spec)
+    print(selection.report(workdir, LABEL.value, label(spec)))
+    print(f"\nscores  {path}\ntable   {path.with_suffix('.md')}")
+
+
+if __name__ == "__main__":
+    command.run(main)
