@@ -1,0 +1,1 @@
+"""Scores of responses and of their steps: reward models, what the policy itself thinks of them, verifiers, oracles."""
