@@ -25,6 +25,8 @@ LAYERS = (
     ("events",),
     ("models",),
     ("weights", "decode"),
+    ("rewards",),
+    ("search",),
     ("methods", "data"),
     ("",),
     ("evaluation", "command"),

@@ -1,0 +1,116 @@
+"""A policy that writes a letter a line and scorers that read it: every search on them can be worked out by hand.
+
+    prompt [i] ─► letter ─► newline ─► letter ─► newline ─► … ─► stop      a stop after `depth` letters, or behind a "z"
+
+Which letter comes is drawn from a row of weights that the letter before chooses. Both count the positions that really went
+through them, by a callback, so that a ledger can be checked against what happened and not against its own formula.
+
+Axis legend: `B` rows, `T` new tokens, `S` cache length, `V` vocabulary.
+"""
+
+import collections
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from doubles.models import DoubleModel, _network
+from doubles.tokenizer import ByteTokenizer
+
+from reasoning.rewards.base import Cached, Scorer
+
+VOCAB, NEWLINE, STOP, LAST = 257, 10, 256, ord("z")
+COUNTS: collections.Counter[str] = collections.Counter()
+
+
+def counted(name: str) -> int:
+    """Positions counted under `name` since the last call."""
+    jax.effects_barrier()
+    return COUNTS.pop(name, 0)
+
+
+def _count(name: str, number) -> None:
+    def add(number):
+        COUNTS[name] += int(number)
+
+    jax.debug.callback(add, number)
+
+
+def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, context: int = 2048) -> DoubleModel:
+    """weights: {letter before, "" at the beginning and for letters that are not named: {letter: weight}}."""
+    table = np.full((VOCAB, VOCAB), -1e4, np.float32)
+    for before in ["", *(key for key in weights if key)]:
+        rows = slice(None) if before == "" else ord(before)
+        table[rows] = -1e4
+        for letter, weight in weights[before].items():
+            table[rows, ord(letter)] = np.log(weight)
+
+    def hidden_of(params, seen, positions):
+        def at(position):
+            index = jnp.clip(position, 0, seen.shape[-1] - 1)[..., None]
+            return jnp.where(position < 0, 0, jnp.take_along_axis(seen, index, -1)[..., 0] - 1)
+
+        return jnp.stack([at(positions), at(positions - 1), positions], -1).astype(jnp.float32)
+
+    def head(params, hidden):
+        last, before, position = (hidden[..., i].astype(jnp.int32) for i in range(3))
+        letter = (last >= ord("a")) & (last <= LAST)
+        ends = (last == LAST) | (~letter & (position >= 2 * depth))
+        free = params["letters"][jnp.clip(before, 0, VOCAB - 1)]
+        one = lambda token: 1e4 * jax.nn.one_hot(token, VOCAB)  # noqa: E731
+        return jnp.where(ends[..., None], one(STOP), jnp.where(letter[..., None], one(NEWLINE), free))
+
+    network = _network(hidden_of, head, VOCAB)
+
+    def forward(params, tokens, positions, cache):
+        if cache is not None:
+            _count("policy", (positions < cache["seen"].shape[1]).sum())
+        return network.forward(params, tokens, positions, cache)
+
+    return DoubleModel(network._replace(forward=forward), {"letters": jnp.asarray(table)}, ByteTokenizer(), VOCAB, context)
+
+
+def letter_scorer(values: Mapping[str, float], how: str = "sum", noise: float = 0.0, seed: int = 0) -> Scorer:
+    """Scores a prefix by its letters, read from a cache of its own: a wrong gather, rollback or position changes the score.
+
+    how: "sum" of all letters' values, "last" letter's value, or "match": the values are those of the right first, second, …
+    letter ("a1": 1.0), worth their sum. noise: σ of a Gaussian that depends on the whole prefix, prompt included.
+    """
+    table = np.zeros((64, VOCAB), np.float32)
+    for key, value in values.items():
+        table[int(key[1:]) - 1 if len(key) > 1 else slice(None), ord(key[0])] = value
+    noises = np.random.default_rng(seed).standard_normal(4099).astype(np.float32)
+    params = {"values": jnp.asarray(table), "noise": jnp.asarray(noise * noises)}
+
+    def init(rows, length):
+        kv = jnp.zeros((rows, length), jnp.int32)
+        return Cached(kv, {"n": jnp.zeros(rows, jnp.int32), "score": jnp.zeros(rows)})
+
+    def write(new, n, carry):
+        _count("scorer", n.sum())
+        at = carry.small["n"][:, None] + jnp.arange(new.shape[1])[None]
+        at = jnp.where(jnp.arange(new.shape[1])[None] < n[:, None], at, carry.kv.shape[1])
+        kv = jax.vmap(lambda row, at, new: row.at[at].set(new, mode="drop"))(carry.kv, at, new)
+        return kv, carry.small["n"] + n
+
+    def begin(params, prompt, n, carry):
+        kv, n = write(prompt, n, carry)
+        return Cached(kv, {"n": n, "score": carry.small["score"]})
+
+    def score(params, new, n, ended, carry):
+        kv, total = write(new, n, carry)
+        there = jnp.arange(kv.shape[1])[None] < total[:, None]
+        letter = there & (kv >= ord("a"))
+        order = jnp.cumsum(letter, 1) - 1
+        values = jnp.where(letter, params["values"][jnp.clip(order, 0, 63), kv], 0.0)
+        if how == "last":
+            values = jnp.where(order == order[:, -1:], values, 0.0)
+        mixed = jnp.where(
+            there, (kv + 1).astype(jnp.uint32) * (jnp.uint32(2654435761) * jnp.arange(1, kv.shape[1] + 1, dtype=jnp.uint32)), 0
+        )
+        mixed = jnp.sum(mixed ^ (mixed >> 13), 1, dtype=jnp.uint32) * jnp.uint32(2246822519)
+        value = values.sum(1) + params["noise"][(mixed >> 8) % 4099]
+        value = jnp.where(n > 0, value, carry.small["score"])
+        return value, Cached(kv, {"n": total, "score": value})
+
+    return Scorer(f"letters ({how})", params, init, begin, score)
