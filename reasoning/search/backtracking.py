@@ -27,11 +27,12 @@ REMEMBERED = 256  # states of a problem that were expanded; older ones are forgo
 
 
 class Walk(NamedTuple):
-    """State of one problem: times that each row went back int32[W], steps int32[W] that it had a round ago, digests uint32[n]
-    of the states that were expanded and their number int32[]."""
+    """State of one problem: of each row times that it went back int32[W], steps that it had int32[W] and whether it was dead
+    bool[W] a round ago; digests uint32[n] of the states that were expanded and their number int32[]."""
 
     used: jax.Array
     steps: jax.Array
+    dead: jax.Array
     seen: jax.Array
     count: jax.Array
 
@@ -63,7 +64,7 @@ class SelfBacktracking(Search):
     def init(self, width: int) -> Walk:
         """Nothing visited."""
         zero = jnp.zeros(width, jnp.int32)
-        return Walk(zero, zero, jnp.zeros(REMEMBERED, jnp.uint32), jnp.int32(0))
+        return Walk(zero, zero, jnp.zeros(width, bool), jnp.zeros(REMEMBERED, jnp.uint32), jnp.int32(0))
 
     def select(self, scores, rows, key, state):
         """Draws nothing and does not look at the scores: who is dead has said so."""
@@ -76,9 +77,9 @@ class SelfBacktracking(Search):
         length = jnp.where(last >= 0, start, rows.prompt_length)
 
         name = digest(rows.tokens, length)
-        first = ~((name[None] == name[:, None]) & dead[None] & jnp.tri(width, k=-1, dtype=bool)).any(1)
+        first = ~((name[None] == name[:, None]) & (dead & ~state.dead)[None] & jnp.tri(width, k=-1, dtype=bool)).any(1)
         known = (name[:, None] == state.seen[None]).any(1) | (length <= rows.prompt_length)
-        new = dead & first & ~known & (state.used < self.backtracks)
+        new = dead & ~state.dead & first & ~known & (state.used < self.backtracks)
         new &= jnp.cumsum(new) <= math.isqrt(width)
 
         shares = best(-jnp.arange(width, dtype=jnp.float32) - 1e6 * ~new, dead, new.sum())  # the new ones come first
@@ -89,6 +90,7 @@ class SelfBacktracking(Search):
         walk = Walk(
             used=(state.used + new)[parents],
             steps=jnp.where(new, jnp.maximum(last, 0), rows.steps)[parents],
+            dead=(dead & ~new)[parents],
             seen=state.seen.at[place].set(name, mode="drop"),
             count=state.count + new.sum(),
         )

@@ -177,13 +177,12 @@ class SearchGroup:
         questions = [question_ids(self._setting.scorer, job) for _, job, _ in entering]
         room = self._room.programs.size
         longest = -(-max(map(len, questions)) // room) * room or 1  # a multiple, so that few shapes are compiled
-        zero = np.zeros(places, np.int32)
         entry = Entry(
-            np.zeros((places, longest), np.int32),
-            zero,
-            zero.copy(),
-            np.zeros(places, np.uint32),
-            np.zeros((places, 2), np.uint32),
+            prompts=np.zeros((places, longest), np.int32),
+            n=np.zeros(places, np.int32),
+            length=np.zeros(places, np.int32),
+            seed=np.zeros(places, np.uint32),
+            identity=np.zeros((places, 2), np.uint32),
         )
         for (place, job, row), question in zip(entering, questions, strict=True):
             for sample in range(width):

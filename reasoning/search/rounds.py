@@ -209,7 +209,7 @@ class Entry(NamedTuple):
     """Problems that enter, written on the host; those with length 0 stay as they are.
 
     Attributes:
-      prompts: int32[P, T'], what the scorer reads before the response, n: int32[P] of it. length: int32[P], of the policy's prompt.
+      prompts: int32[P, T'], what the scorer reads before the response, n: int32[P] of it. length: int32[P], of the prompt.
       seed: uint32[P]; identity: uint32[P, 2], as in `reasoning.decode.admission.Admission`.
     """
 
@@ -240,7 +240,8 @@ class Rounds:
 
     Attributes:
       empty() → (paths, carry, problems). window(small, paths). judge(params, small, seen, ids, paths, carry (donated)).
-      look(small). keep(small part of a carry) → its copy. choose(slots (donated), tables, paths, latest, carry (donated), problems).
+      look(small). keep(small part of a carry) → its copy.
+      choose(slots (donated), tables, paths, latest, carry (donated), problems).
       compile_seconds: spent here so far.
     """
 

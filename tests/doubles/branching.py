@@ -14,9 +14,9 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from doubles.models import DoubleModel, _network
 from doubles.tokenizer import ByteTokenizer
-
 from reasoning.rewards.base import Cached, Scorer
 
 VOCAB, NEWLINE, STOP, LAST = 257, 10, 256, ord("z")
