@@ -54,6 +54,7 @@ class Scorer:
         the scorer has a tokenizer of its own. `first` says that they are the first steps of their responses.
       question: None where `begin` reads the policy's prompt ids; else question text → ids for `begin`, on the host.
       extra: tokens at most that `score` inserts for a step, so that room can be planned.
+      flops: (tokens that a row holds, new tokens, scores read off them) → analytic FLOPs.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Scorer:
     encode: Callable[..., list[list[int]]] | None = None
     question: Callable[[str], list[int]] | None = None
     extra: int = 0
+    flops: Callable[[int, int, int], float] = lambda held, new, reads: 0.0
 
 
 def gather(carry: Carry, parents: jax.Array) -> Carry:

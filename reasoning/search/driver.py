@@ -24,7 +24,6 @@ from reasoning.decode.requests import Job, Response
 from reasoning.decode.schedule import response_of, write_admission
 from reasoning.decode.waiting import Room
 from reasoning.errors import InputError
-from reasoning.models.config import ModelConfig
 from reasoning.models.model import Model
 from reasoning.rewards.base import Scorer, check_scores
 from reasoning.search.arena import Arena, Report
@@ -42,7 +41,7 @@ class Searching:
       search: how rows are selected. width: rows per problem, N. step_tokens: tokens of a step at most, T.
       rounds: after so many rounds what still runs is ended, with the stop reason "length".
       aggregation: of the scores of a row's steps, one of `AGGREGATIONS`.
-      scorer: None scores a prefix by the policy's own mean log-probability. scorer_config: sizes of its network, for FLOPs.
+      scorer: None scores a prefix by the policy's own mean log-probability.
       keep: called with the `Tree.record` of each problem before its responses are handed out.
     """
 
@@ -52,7 +51,6 @@ class Searching:
     rounds: int = 40
     aggregation: str = "last"
     scorer: Scorer | None = None
-    scorer_config: ModelConfig | None = None
     keep: Callable[[dict[str, Any]], None] | None = None
 
     def __post_init__(self):
@@ -199,7 +197,7 @@ class SearchGroup:
         """Adds a round to the trees, and splits its seconds among the problems in proportion to their model steps."""
         tokenizer, scorer = self._model.tokenizer, self._setting.scorer
         decode = (lambda ids: tokenizer.decode(ids)) if tokenizer else (lambda ids: " ".join(map(str, ids)))
-        seen["read"] = seen["read"] + (scorer.extra * seen["reads"] if scorer else 0)
+        seen["read"] = (seen["read"] + scorer.extra * seen["reads"]) if scorer else 0 * seen["read"]
         work = (seen["emitted"] + seen["looked"]).astype(float)
         total = sum(work[self._rows(problem)].sum() for problem in problems)
         for problem in problems:
@@ -208,7 +206,8 @@ class SearchGroup:
             names = [
                 f"problem {active.job.request.id!r}, row {row}, round {len(active.tree.rounds)}" for row in range(len(mine["n"]))
             ]
-            check_scores(scorer.name if scorer else "likelihood", mine["value"], names)
+            wrote = np.flatnonzero(mine["n"])  # an empty response has nothing to be scored
+            check_scores(scorer.name if scorer else "likelihood", mine["value"][wrote], [names[row] for row in wrote])
             active.tree.add(mine, decode)
             active.tree.seconds += float(seconds * work[rows].sum() / total) if total else 0.0
 
@@ -216,7 +215,7 @@ class SearchGroup:
         """The responses of a problem that is done; its rows are free."""
         active, self._occupants[problem] = self._occupants[problem], None
         setting, rows = self._setting, range(self._programs.rows)[self._rows(problem)]
-        ledgers = active.tree.ledgers(self._model.config, setting.scorer_config)
+        ledgers = active.tree.ledgers(self._model.config, setting.scorer)
         scores, steps = jax.device_get((self.arena.paths.scores, self.arena.paths.steps))
         responses = []
         for sample, row in enumerate(rows):

@@ -18,11 +18,13 @@ import numpy as np
 from reasoning.decode.ledger import Ledger
 from reasoning.models.config import ModelConfig
 from reasoning.models.flops import generated_flops, prefill_flops
+from reasoning.rewards.base import Scorer
 
 
 @dataclasses.dataclass(eq=False)
 class Node:
-    """One step: its slot, the length at which it began, and tokens kept, of these forced, emitted, looked ahead and scored."""
+    """One step: its slot, the length at which it began, and tokens kept, of these forced, emitted, looked ahead, and
+    read by the scorer in so many reads."""
 
     slot: int
     start: int
@@ -31,6 +33,7 @@ class Node:
     emitted: int
     looked: int
     read: int
+    reads: int
 
 
 class Tree:
@@ -50,10 +53,10 @@ class Tree:
         self._paths: list[list[tuple[Node, int]]] = [[] for _ in range(width)]
 
     def add(self, seen: Mapping[str, np.ndarray], decode: Callable[[Sequence[int]], str]) -> None:
-        """One round: arrays [W, …] named as the fields of `Window` and `Choice`, with emitted, looked, read and scores."""
+        """One round: arrays [W, …] named as the fields of `Window` and `Choice`, with emitted, looked, read, reads, scores."""
         texts = []
         for slot in range(self._width):
-            fields = (int(seen[name][slot]) for name in ("start", "kept", "forced", "emitted", "looked", "read"))
+            fields = (int(seen[name][slot]) for name in ("start", "kept", "forced", "emitted", "looked", "read", "reads"))
             node = Node(slot, *fields)
             self._paths[slot] = shortened(self._paths[slot], node.start + min(node.kept, 0))
             if node.emitted:
@@ -79,8 +82,8 @@ class Tree:
         by, whether it wrote at all and is complete; and `parents`, which row of this round each row of the next one continues."""
         return {"problem": self.name, "rows": self._width, "rounds": self.rounds}
 
-    def ledgers(self, policy: ModelConfig, scorer: ModelConfig | None = None) -> list[Ledger]:
-        """What each of the W final responses is charged. `scorer`: sizes of the network that scored, if one did."""
+    def ledgers(self, policy: ModelConfig, scorer: Scorer | None = None) -> list[Ledger]:
+        """What each of the W final responses is charged."""
         owner: dict[Node, int] = {}
         kept: dict[Node, int] = {}
         for slot, path in enumerate(self._paths):
@@ -88,7 +91,7 @@ class Tree:
                 owner.setdefault(node, slot)
                 kept[node] = max(kept.get(node, 0), tokens)
         ledgers = [Ledger(prompt=self._prompt, flops_prompt=prefill_flops(policy, self._prompt - 1))] * self._width
-        ledgers[0] += Ledger(scorer=self._question, flops_generated=read_flops(scorer, 0, self._question))
+        ledgers[0] += Ledger(scorer=self._question, flops_generated=scoring_flops(scorer, 0, self._question, 0))
         for node in self._nodes:
             stays = kept.get(node, 0)
             forced = min(node.forced, stays)
@@ -101,7 +104,7 @@ class Tree:
                 scorer=node.read,
                 flops_generated=generated_flops(policy, node.start, node.emitted)
                 + generated_flops(policy, node.start + max(node.kept, 0), node.looked)
-                + read_flops(scorer, behind, node.read),
+                + scoring_flops(scorer, behind, node.read, node.reads),
             )
         return [dataclasses.replace(one, seconds=self.seconds / self._width) for one in ledgers]
 
@@ -111,6 +114,6 @@ def shortened(path: list[tuple[Node, int]], length: int) -> list[tuple[Node, int
     return [(node, min(kept, length - node.start)) for node, kept in path if node.start < length]
 
 
-def read_flops(scorer: ModelConfig | None, before: int, tokens: int) -> float:
-    """FLOPs of a scorer that reads `tokens` after `before` others; 0 if it is no network."""
-    return 0.0 if scorer is None else float(prefill_flops(scorer, before + tokens) - prefill_flops(scorer, before))
+def scoring_flops(scorer: Scorer | None, held: int, tokens: int, reads: int) -> float:
+    """FLOPs of a scorer that holds `held` tokens and reads so many more; 0 if it is no network."""
+    return 0.0 if scorer is None or scorer.flops is None else float(scorer.flops(held, tokens, reads))
