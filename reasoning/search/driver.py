@@ -105,10 +105,11 @@ class SearchGroup:
         self._setting, self._model, self._programs, self._entrance = setting, model, programs, entrance
         self._chain, self._plan, width = chain, plan, setting.width
         shape = Shape(programs.rows // width, width, setting.step_tokens, setting.rounds, setting.aggregation)
-        key, made = (setting.search, setting.scorer, shape), programs.more
+        scorer, ids = setting.scorer, size(setting.scorer, setting.step_tokens)
+        functions = scorer and (scorer.init, scorer.begin, scorer.score, scorer.extra)  # other weights are no other program
+        key, made = (setting.search, functions, shape, ids), programs.more
         self.compile_seconds = 0.0
         if key not in made:
-            ids = size(setting.scorer, setting.step_tokens)
             made[key] = Rounds(setting.search, setting.scorer, chain, shape, programs.slots, tables, ids)
             self.compile_seconds = made[key].compile_seconds
         self.arena = Arena(model, programs, made[key], setting.scorer, setting.search.rollout, tables)

@@ -116,4 +116,4 @@ def shortened(path: list[tuple[Node, int]], length: int) -> list[tuple[Node, int
 
 def scoring_flops(scorer: Scorer | None, held: int, tokens: int, reads: int) -> float:
     """FLOPs of a scorer that holds `held` tokens and reads so many more; 0 if it is no network."""
-    return 0.0 if scorer is None or scorer.flops is None else float(scorer.flops(held, tokens, reads))
+    return 0.0 if scorer is None else float(scorer.flops(held, tokens, reads))
