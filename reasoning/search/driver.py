@@ -204,9 +204,8 @@ class SearchGroup:
         for problem in problems:
             rows, active = self._rows(problem), self._occupants[problem]
             mine = {name: values[rows] for name, values in seen.items()}
-            names = [
-                f"problem {active.job.request.id!r}, row {row}, round {len(active.tree.rounds)}" for row in range(len(mine["n"]))
-            ]
+            where = f"problem {active.job.request.id!r}, round {len(active.tree.rounds)}, row"
+            names = [f"{where} {row}" for row in range(self._setting.width)]
             wrote = np.flatnonzero(mine["n"])  # an empty response has nothing to be scored
             check_scores(scorer.name if scorer else "likelihood", mine["value"][wrote], [names[row] for row in wrote])
             active.tree.add(mine, decode)

@@ -2,13 +2,15 @@
 
     prompt [i] ─► letter ─► newline ─► letter ─► newline ─► … ─► stop      a stop after `depth` letters, or behind a "z"
 
-Which letter comes is drawn from a row of weights that the letter before chooses. Both count the positions that really went
-through them, by a callback, so that a ledger can be checked against what happened and not against its own formula.
+Which letter comes is drawn from a row of weights that the letter before chooses. Both can count the positions that really
+went through them, by a callback, so that a ledger can be checked against what happened and not against its own formula.
 
 Axis legend: `B` rows, `T` new tokens, `S` cache length, `V` vocabulary.
 """
 
 import collections
+import dataclasses
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -17,7 +19,14 @@ import numpy as np
 
 from doubles.models import DoubleModel, _network
 from doubles.tokenizer import ByteTokenizer
+from reasoning.decode.base import Chain
+from reasoning.decode.controllers import stop_ids, stop_patterns
+from reasoning.decode.engine import Engine
+from reasoning.decode.requests import Request
+from reasoning.decode.steps import step_ends
+from reasoning.decode.transforms import temperature
 from reasoning.rewards.base import Cached, Scorer
+from reasoning.search.driver import Searching
 
 VOCAB, NEWLINE, STOP, LAST = 257, 10, 256, ord("z")
 COUNTS: collections.Counter[str] = collections.Counter()
@@ -36,8 +45,8 @@ def _count(name: str, number) -> None:
     jax.debug.callback(add, number)
 
 
-def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, context: int = 2048) -> DoubleModel:
-    """weights: {letter before, "" at the beginning and for letters that are not named: {letter: weight}}."""
+def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, count: bool = False) -> DoubleModel:
+    """weights: {letter before, or the prompt's token: {letter: weight}}, "" for all that are not named. count: what it reads."""
     table = np.full((VOCAB, VOCAB), -1e4, np.float32)
     for before in ["", *(key for key in weights if key)]:
         rows = slice(None) if before == "" else ord(before)
@@ -56,38 +65,46 @@ def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, cont
         last, before, position = (hidden[..., i].astype(jnp.int32) for i in range(3))
         letter = (last >= ord("a")) & (last <= LAST)
         ends = (last == LAST) | (~letter & (position >= 2 * depth))
-        free = params["letters"][jnp.clip(before, 0, VOCAB - 1)]
+        free = params["letters"][jnp.where(position == 0, last, jnp.maximum(before, 0))]
         one = lambda token: 1e4 * jax.nn.one_hot(token, VOCAB)  # noqa: E731
         return jnp.where(ends[..., None], one(STOP), jnp.where(letter[..., None], one(NEWLINE), free))
 
     network = _network(hidden_of, head, VOCAB)
 
     def forward(params, tokens, positions, cache):
-        if cache is not None:
+        if count and cache is not None:
             _count("policy", (positions < cache["seen"].shape[1]).sum())
         return network.forward(params, tokens, positions, cache)
 
-    return DoubleModel(network._replace(forward=forward), {"letters": jnp.asarray(table)}, ByteTokenizer(), VOCAB, context)
+    return DoubleModel(network._replace(forward=forward), {"letters": jnp.asarray(table)}, ByteTokenizer(), VOCAB, 2048)
 
 
-def letter_scorer(values: Mapping[str, float], how: str = "sum", noise: float = 0.0, seed: int = 0) -> Scorer:
+def letter_scorer(values: Mapping[str, float], how: str = "sum", noise: float = 0.0, seed: int = 0, count=False) -> Scorer:
     """Scores a prefix by its letters, read from a cache of its own: a wrong gather, rollback or position changes the score.
 
-    how: "sum" of all letters' values, "last" letter's value, or "match": the values are those of the right first, second, …
-    letter ("a1": 1.0), worth their sum. noise: σ of a Gaussian that depends on the whole prefix, prompt included.
+    values: of a letter wherever it stands ("a"), or as the first, second, … of the response ("a1").
+    how: "sum" of the values of all letters, or that of the "last" one. noise: σ of a Gaussian that depends on the whole prefix,
+    prompt included. count: count what it reads.
     """
     table = np.zeros((64, VOCAB), np.float32)
     for key, value in values.items():
         table[int(key[1:]) - 1 if len(key) > 1 else slice(None), ord(key[0])] = value
     noises = np.random.default_rng(seed).standard_normal(4099).astype(np.float32)
     params = {"values": jnp.asarray(table), "noise": jnp.asarray(noise * noises)}
+    return Scorer(f"letters ({how})", params, *_reading(how, count))
+
+
+@functools.cache
+def _reading(how: str, count: bool):
+    """(init, begin, score) of `letter_scorer`; cached, so that scorers of one kind share compiled programs."""
 
     def init(rows, length):
         kv = jnp.zeros((rows, length), jnp.int32)
         return Cached(kv, {"n": jnp.zeros(rows, jnp.int32), "score": jnp.zeros(rows)})
 
     def write(new, n, carry):
-        _count("scorer", n.sum())
+        if count:
+            _count("scorer", n.sum())
         at = carry.small["n"][:, None] + jnp.arange(new.shape[1])[None]
         at = jnp.where(jnp.arange(new.shape[1])[None] < n[:, None], at, carry.kv.shape[1])
         kv = jax.vmap(lambda row, at, new: row.at[at].set(new, mode="drop"))(carry.kv, at, new)
@@ -105,12 +122,27 @@ def letter_scorer(values: Mapping[str, float], how: str = "sum", noise: float = 
         values = jnp.where(letter, params["values"][jnp.clip(order, 0, 63), kv], 0.0)
         if how == "last":
             values = jnp.where(order == order[:, -1:], values, 0.0)
-        mixed = jnp.where(
-            there, (kv + 1).astype(jnp.uint32) * (jnp.uint32(2654435761) * jnp.arange(1, kv.shape[1] + 1, dtype=jnp.uint32)), 0
-        )
+        place = jnp.uint32(2654435761) * jnp.arange(1, kv.shape[1] + 1, dtype=jnp.uint32)
+        mixed = jnp.where(there, (kv + 1).astype(jnp.uint32) * place, 0)
         mixed = jnp.sum(mixed ^ (mixed >> 13), 1, dtype=jnp.uint32) * jnp.uint32(2246822519)
         value = values.sum(1) + params["noise"][(mixed >> 8) % 4099]
         value = jnp.where(n > 0, value, carry.small["score"])
         return value, Cached(kv, {"n": total, "score": value})
 
-    return Scorer(f"letters ({how})", params, init, begin, score)
+    return init, begin, score
+
+
+CHAIN = Chain((temperature(),), (stop_ids(), stop_patterns(4), step_ends()))
+
+
+def search(engine: Engine, setting: Searching, problems=1, max_tokens: int = 24, **knobs):
+    """({id: its responses, by sample}, {id: its tree}) of a search on one-token prompts; `problems`: a number, or the prompts."""
+    prompts = range(1, problems + 1) if isinstance(problems, int) else problems
+    trees: list[dict] = []
+    setting = dataclasses.replace(setting, keep=trees.append)
+    options = {"step_ends": [engine.pattern("\n")], "step_tokens": setting.step_tokens, "stop_ids": [STOP]} | knobs
+    requests = [Request(id=f"p{prompt}", tokens=[prompt], n=setting.width) for prompt in prompts]
+    out: dict[str, list] = {request.id: [] for request in requests}
+    for response in engine.generate(requests, max_tokens=max_tokens, chain=CHAIN, group=setting, **options):
+        out[response.id].append(response)
+    return out, {tree["problem"]: tree for tree in trees}
