@@ -47,6 +47,7 @@ def _count(name: str, number) -> None:
 
 def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, count: bool = False) -> DoubleModel:
     """weights: {letter before, or the prompt's token: {letter: weight}}, "" for all that are not named. count: what it reads."""
+    # Everything that makes a model is an argument of its programs, so that all of them share what is compiled.
     table = np.full((VOCAB, VOCAB), -1e4, np.float32)
     for before in ["", *(key for key in weights if key)]:
         rows = slice(None) if before == "" else ord(before)
@@ -64,7 +65,7 @@ def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, coun
     def head(params, hidden):
         last, before, position = (hidden[..., i].astype(jnp.int32) for i in range(3))
         letter = (last >= ord("a")) & (last <= LAST)
-        ends = (last == LAST) | (~letter & (position >= 2 * depth))
+        ends = (last == LAST) | (~letter & (position >= 2 * params["depth"]))
         free = params["letters"][jnp.where(position == 0, last, jnp.maximum(before, 0))]
         one = lambda token: 1e4 * jax.nn.one_hot(token, VOCAB)  # noqa: E731
         return jnp.where(ends[..., None], one(STOP), jnp.where(letter[..., None], one(NEWLINE), free))
@@ -76,7 +77,13 @@ def branching_model(weights: Mapping[str, Mapping[str, float]], depth: int, coun
             _count("policy", (positions < cache["seen"].shape[1]).sum())
         return network.forward(params, tokens, positions, cache)
 
-    return DoubleModel(network._replace(forward=forward), {"letters": jnp.asarray(table)}, ByteTokenizer(), VOCAB, 2048)
+    return DoubleModel(
+        network._replace(forward=forward),
+        {"letters": jnp.asarray(table), "depth": jnp.int32(depth)},
+        ByteTokenizer(),
+        VOCAB,
+        2048,
+    )
 
 
 def letter_scorer(values: Mapping[str, float], how: str = "sum", noise: float = 0.0, seed: int = 0, count=False) -> Scorer:
