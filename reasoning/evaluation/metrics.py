@@ -26,6 +26,7 @@ class Samples:
     ]  # in canonical spelling, so that equal answers are equal strings; None = nothing could be read
     correct: tuple[bool, ...]
     lengths: tuple[int, ...] = ()  # tokens; empty where no vote looks at them
+    scores: tuple[float, ...] = ()  # one a sample; empty where no vote looks at them
 
     def __post_init__(self):
         if not self.correct or len(self.answers) != len(self.correct):
@@ -35,13 +36,14 @@ class Samples:
 
     def without(self, index: int) -> "Samples":
         """All samples but one."""
-        kept = (part[:index] + part[index + 1 :] for part in (self.answers, self.correct, self.lengths))
+        kept = (part[:index] + part[index + 1 :] for part in (self.answers, self.correct, self.lengths, self.scores))
         return Samples(self.id, *kept)
 
     @property
     def kinds(self) -> list[tuple]:
         """What tells one sample from another, for each of them; those of equal kind can be exchanged."""
-        return list(zip(self.answers, self.correct, self.lengths or (0,) * len(self.correct), strict=True))
+        none = (0,) * len(self.correct)
+        return list(zip(self.answers, self.correct, self.lengths or none, self.scores or none, strict=True))
 
 
 Metric = Callable[[Samples, int], float]  # (samples of a problem, k) → its value in [0, 1]

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reasoning.errors import InputError
 from reasoning.evaluation import metrics, stats
 from reasoning.evaluation.ledger import Cost, cost
 from reasoning.evaluation.metrics import Metric, Samples
 from reasoning.evaluation.pool import Record
 from reasoning.evaluation.stats import Estimate
-from reasoning.methods.base import Method, Vote, cast, only, sees_lengths
+from reasoning.methods.base import Method, Vote, cast, only, sees_lengths, sees_scores
 from reasoning.methods.majority import Plurality
 from reasoning.records import read_lines
 from reasoning.text.answers import normalise
@@ -53,11 +54,25 @@ def by_problem(records: Sequence[Record]) -> list[list[Record]]:
     return [list(group) for _, group in itertools.groupby(records, key=lambda one: one["problem"])]
 
 
-def samples_of(group: Sequence[Record], lengths: bool = False) -> Samples:
-    """The samples of one problem as the statistics want them, with their lengths if a vote looks at them."""
+def samples_of(group: Sequence[Record], vote: Vote | None = None) -> Samples:
+    """The samples of one problem as the statistics want them, with lengths and scores if a vote looks at them.
+
+    Raises InputError for a sample without the scores that it looks at.
+    """
     answers = tuple(normalise(one["answer"]) for one in group)
-    tokens = tuple(one["tokens"] for one in group) if lengths else ()
-    return Samples(group[0]["problem"], answers, tuple(one["correct"] for one in group), tokens)
+    tokens = tuple(one["tokens"] for one in group) if sees_lengths(vote) else ()
+    scores = tuple(vote.value(steps_of(one, vote.scorer)) for one in group) if sees_scores(vote) else ()
+    return Samples(group[0]["problem"], answers, tuple(one["correct"] for one in group), tokens, scores)
+
+
+def steps_of(record: Record, scorer: str) -> Sequence[float]:
+    """The scores of a record's steps. Raises InputError if `scorer` has given none."""
+    try:
+        return record["scores"][scorer]
+    except KeyError:
+        raise InputError(
+            f"sample {record['sample']} of {record['problem']!r} has no scores of {scorer!r}; run the same command again"
+        ) from None
 
 
 def metric_of(vote: Vote) -> Metric:
@@ -90,14 +105,17 @@ def over_subsets(vote: Vote, samples: Samples, k: int) -> float:
         return sum(grades) / len(grades) if grades else 0.0
 
     def winner(subset: Sequence[int]) -> str | None:
-        answers, lengths = ([part[index] for index in subset] for part in (samples.answers, samples.lengths or (0,) * n))
-        return cast(vote, samples.id, answers, lengths)
+        parts = (samples.answers, samples.lengths or (0,) * n, samples.scores or (0.0,) * n)
+        return cast(vote, samples.id, *([part[index] for index in subset] for part in parts))
 
     return sum(right(winner(subset)) for subset in subsets) / len(subsets)
 
 
 def sizes(method: Method) -> list[int]:
-    """The numbers of samples to report: 1, 2, 4, … and the whole pool; 1 alone for a method that does not vote."""
+    """The numbers of samples to report: 1, 2, 4, … and the whole pool; 1 alone for a method that does not vote, and the pool
+    alone for a search, whose samples come of each other."""
+    if method.search is not None:
+        return [method.n]
     if method.vote is only:
         return [1]
     return sorted({2**power for power in range(method.n.bit_length()) if 2**power <= method.n} | {method.n})
@@ -111,7 +129,7 @@ def rows(label: str, method: Method, records: Sequence[Record], seconds: float =
       seconds: mean of a sample, `sample_seconds`.
     """
     groups, metric = by_problem(records), metric_of(method.vote)
-    table = [samples_of(group, sees_lengths(method.vote)) for group in groups]
+    table = [samples_of(group, method.vote) for group in groups]
     return [
         Row(
             label=label,

@@ -4,6 +4,7 @@
 `make`, nothing is registered. `Method.generate` is the only place where a method meets the engine.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -17,9 +18,10 @@ from reasoning.decode.engine import STANDARD
 from reasoning.decode.ledger import Ledger
 from reasoning.decode.requests import Request, Response
 from reasoning.errors import InputError
+from reasoning.methods.steps import Steps
 from reasoning.text.answers import extract
 
-NOT_METHODS = {"base", "prompts", "signatures"}
+NOT_METHODS = {"base", "prompts", "searching", "signatures", "steps"}
 Vote = Callable[..., str | None]  # called by `cast`
 
 
@@ -55,7 +57,8 @@ class Method:
       name: the file in `reasoning/methods` that made it.
       prompt: question → chat messages.
       vote: (problem id, extracted answers by sample, None = abstains) → answer or None. Random ties are drawn from the id.
-        One with an attribute `by_length = True` gets the samples' lengths too, as a third argument (`cast`).
+        One with an attribute `by_length = True` gets the samples' lengths too, as a third argument (`cast`); one with
+        `by_score = True` their scores, each what its `value` makes of the scores of the steps.
       n: samples per problem.
       max_tokens: tokens per sample.
       stop: strings that end a sample.
@@ -68,6 +71,7 @@ class Method:
       each: further knobs of every problem by its id, or none at all; they override `knobs`.
       chain: transforms and controllers. A method with stages of its own builds its chain once, at module level: chains are
         compared by identity, and another chain is another compiled program.
+      search: how the samples of a problem are selected from step by step, None where each is drawn for itself.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Method:
     texts: Callable[[Any], Mapping[str, Any]] = no_texts
     each: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict, hash=False)
     chain: Chain = STANDARD
+    search: Steps | None = None
 
     def __post_init__(self):
         for field in ("n", "max_tokens"):
@@ -125,13 +130,28 @@ class Method:
             for problem in wanted
         ]
 
-    def generate(self, engine, problems, samples: Mapping[str, Sequence[int]] | None = None) -> Iterator[Response]:
-        """Responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it."""
-        requests = self.requests(problems, samples)
+    def generate(
+        self,
+        engine,
+        problems,
+        samples: Mapping[str, Sequence[int]] | None = None,
+        keep: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Iterator[Response]:
+        """Responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it.
+
+        A search draws all samples of a problem together, and hands out those that are asked for. `keep` is called with the tree
+        of each problem (`reasoning.search.tree.Tree.record`).
+        """
         named = zip(("thinking_start", "thinking_end"), self.delimiters, strict=True)
         phases = {knob: engine.pattern(text) for knob, text in named if text}
         knobs = {**phases, **self.texts(engine), **self.knobs}
-        return engine.generate(requests, max_tokens=self.max_tokens, stop=self.stop, chain=self.chain, **knobs)
+        options = {"max_tokens": self.max_tokens, "stop": self.stop, "chain": self.chain}
+        if self.search is None:
+            return engine.generate(self.requests(problems, samples), **options, **knobs)
+        whole = None if samples is None else {name: range(self.n) for name, wanted in samples.items() if wanted}
+        options |= {"group": self.search.group(engine, self.n, keep)}
+        responses = engine.generate(self.requests(problems, whole), **options, **{**self.search.knobs(engine), **knobs})
+        return responses if samples is None else only_wanted(responses, samples)
 
     def check(self, engine, problems) -> None:
         """Raises InputError for whatever would stop `generate`; nothing is generated."""
@@ -162,7 +182,9 @@ class Method:
         total = sum(ledgers[1:], ledgers[0])
         once = dataclasses.replace(total, prompt=ledgers[0].prompt, flops_prompt=ledgers[0].flops_prompt)
         lengths = tuple(len(response.tokens) for response in responses)
-        return Result(responses[0].id, cast(self.vote, responses[0].id, answers, lengths), answers, responses, once)
+        values = [self.vote.value(response.scores) for response in responses] if sees_scores(self.vote) else ()
+        winner = cast(self.vote, responses[0].id, answers, lengths, values)
+        return Result(responses[0].id, winner, answers, responses, once)
 
 
 def unique_ids(ids: Iterable[str]) -> None:
@@ -179,9 +201,26 @@ def sees_lengths(vote: Vote) -> bool:
     return getattr(vote, "by_length", False)
 
 
-def cast(vote: Vote, problem: str, answers: Sequence[str | None], lengths: Sequence[int]) -> str | None:
-    """What `vote` chooses of the answers to a problem, by sample; `lengths` in tokens, for a vote that sees them."""
+def sees_scores(vote: Vote) -> bool:
+    """Whether a vote depends on the samples' scores."""
+    return getattr(vote, "by_score", False)
+
+
+def cast(
+    vote: Vote, problem: str, answers: Sequence[str | None], lengths: Sequence[int], scores: Sequence[float] = ()
+) -> str | None:
+    """What `vote` chooses of the answers to a problem, by sample; lengths in tokens and scores, for a vote that sees them."""
+    if sees_scores(vote):
+        return vote(problem, answers, scores)
     return vote(problem, answers, lengths) if sees_lengths(vote) else vote(problem, answers)
+
+
+def only_wanted(responses: Iterator[Response], samples: Mapping[str, Sequence[int]]) -> Iterator[Response]:
+    """Those of `responses` whose samples are named."""
+    with contextlib.closing(responses):
+        for response in responses:
+            if response.sample in samples[response.id]:
+                yield response
 
 
 def only(problem: str, answers: Sequence[str | None]) -> str | None:
