@@ -25,7 +25,7 @@ from reasoning.evaluation.progress import Progress
 from reasoning.evaluation.thinking import finder
 from reasoning.methods.base import Method
 from reasoning.processes import ALONE, Processes
-from reasoning.records import Lines
+from reasoning.records import Lines, dumps, write_atomic
 
 LOGS = 50  # metrics lines a run
 
@@ -59,26 +59,34 @@ def run(
             ready = engine()
             progress = Progress(pool, ready, label or method.name, show and processes.leads)
             board = Board(directory, pool.records.values()) if processes.leads else None
-            with trees(directory, method, processes) as keep:
+            with trees(directory, method, problems, processes) as keep:
                 _draw(method, problems, pool, ready, grader, progress, board, check, keep)
     return [pool.records[key] for key in pool.wanted if key in pool.records]
 
 
 @contextlib.contextmanager
-def trees(directory: Path, method: Method, processes: Processes) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    """What keeps the tree of a problem, once; None for a method without a search. A problem that is searched again after a crash
-    grows the same tree."""
+def trees(
+    directory: Path, method: Method, problems: Sequence[Problem], processes: Processes
+) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """What keeps the tree of each problem, in the order of the task once all are there; None for a method without a search.
+
+    A problem that is searched again after a crash grows the same tree, which is kept once.
+    """
     if method.search is None:
         yield None
         return
-    with Lines(part(directory / "trees.jsonl", processes)) as lines:
-        there = {line["problem"] for line in lines.records}
+    path = part(directory / "trees.jsonl", processes)
+    with Lines(path) as lines:
+        there = {line["problem"]: line for line in lines.records}
 
         def keep(tree: dict[str, Any]) -> None:
             if tree["problem"] not in there:
                 lines.append(tree)
+                there[tree["problem"]] = tree
 
         yield keep
+    if all(problem.id in there for problem in problems):
+        write_atomic(path, b"".join(dumps(there[problem.id]) for problem in problems))
 
 
 def _draw(method, problems, pool, engine, grader, progress, board, check, keep) -> None:

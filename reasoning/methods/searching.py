@@ -83,7 +83,7 @@ def make(
     """
     one = majority.make(seed=seed, **rest)
     named = Named.of(scorer) if scorer else None
-    steps = Steps(Search(), tuple(step_ends), step_tokens, rounds, aggregation, named)
+    steps = Steps(Search(), step_ends, step_tokens, rounds, aggregation, named)
     vote = ByScore(weighted, likelihood=named is None, seed=seed)
     return dataclasses.replace(one, name="searching", vote=vote, search=steps)
 

@@ -36,7 +36,7 @@ class Named:
         return Named(kind, tuple(sorted(arguments.items())))
 
     def __call__(self, engine) -> Scorer:
-        """The scorer for this engine, made once. Raises InputError: there is no such module, or it does not take the arguments."""
+        """The scorer for this engine, made once. Raises InputError for a module or argument that does not exist."""
         made = _MADE.setdefault(engine, {})
         if self not in made:
             name = self.kind if "." in self.kind else f"reasoning.rewards.{self.kind}"

@@ -153,3 +153,9 @@ def search(engine: Engine, setting: Searching, problems=1, max_tokens: int = 24,
     for response in engine.generate(requests, max_tokens=max_tokens, chain=CHAIN, group=setting, **options):
         out[response.id].append(response)
     return out, {tree["problem"]: tree for tree in trees}
+
+
+def scorer(engine, letters: str = "") -> Scorer:
+    """As configurations name it: counts letters."""
+    del engine
+    return letter_scorer(dict.fromkeys(letters, 1.0))
