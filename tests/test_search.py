@@ -114,6 +114,42 @@ def test_company_or_order_changes_a_search(engine, name):
     assert tree["p3"] == trees["p3"]
 
 
+def test_looking_a_round_late_changes_a_search(engine):
+    """As accelerators do: the next round runs while the host reads this one, so a problem that is done idles for a round."""
+    late = Engine(MODEL, plan=engine.plan | {"lag": 1})
+    for setting in (BEAM, LOOK):
+        found, trees = search(late, setting, 5)
+        expected, grown = search(engine, setting, 5)
+        assert {key: essence(value) for key, value in found.items()} == {key: essence(value) for key, value in expected.items()}
+        assert trees == grown
+
+
+def test_a_scorer_with_a_tokenizer_of_its_own_is_given_the_policys_ids(engine):
+    """It gets the question's text once and each step's text as it spells it, here in capitals and twice."""
+    asked, spelled = [], []
+
+    def question(text):
+        asked.append(text)
+        return [7]
+
+    def encode(texts, first=False):
+        spelled.extend((text, first) for text in texts)
+        return [[letter for letter in text.upper().encode() for _ in range(2)] for text in texts]
+
+    foreign = dataclasses.replace(letter_scorer({"A": 0.5, "B": 0.25}), question=question, encode=encode)
+    setting = dataclasses.replace(BEAM, scorer=foreign)
+    options = {"chain": CHAIN, "group": setting, "step_ends": [engine.pattern("\n")], "step_tokens": 6, "stop_ids": [STOP]}
+    responses = list(engine.generate([Request(id="q", prompt="\x01", n=4)], max_tokens=24, **options))
+    assert asked == ["\x01"]
+    assert {first for text, first in spelled[:4]} == {True} and {first for _, first in spelled[4:]} == {False}
+    for response in responses:
+        np.testing.assert_allclose(response.scores[-1], response.text.count("a") + response.text.count("b") / 2)
+    read = sum(2 * len(text) for text, _ in spelled) + 1
+    assert sum(response.ledger.scorer for response in responses) == read
+    with pytest.raises(InputError, match="has ids alone, and scorer 'letters .sum.' reads text"):
+        search(engine, setting)
+
+
 def test_a_problem_that_is_done_waits_for_the_others(engine, monkeypatch):
     """Early exit: as many rounds as two places need that take the next problem as soon as they are free."""
     calls = []

@@ -124,7 +124,7 @@ def _reading(how: str, count: bool):
     def score(params, new, n, ended, carry):
         kv, total = write(new, n, carry)
         there = jnp.arange(kv.shape[1])[None] < total[:, None]
-        letter = there & (kv >= ord("a"))
+        letter = there & (kv >= ord("A"))
         order = jnp.cumsum(letter, 1) - 1
         values = jnp.where(letter, params["values"][jnp.clip(order, 0, 63), kv], 0.0)
         if how == "last":
