@@ -89,18 +89,18 @@ def test_cost_is_multiplied_instead_of_counted(counting, name):
     """Every position that the policy and the scorer computed, ends of responses included, is in a ledger, and nothing else."""
     counted("policy"), counted("scorer")
     setting = dataclasses.replace(ALL[name], scorer=letter_scorer(VALUES, count=True))
-    found, _ = search(counting, setting, 3)
+    found, _ = search(counting, setting, 3, tail=(5, 6))
     ledgers = [response.ledger for responses in found.values() for response in responses]
     total = sum(ledgers[1:], ledgers[0])
-    # Of a prompt of one token nothing is prefilled: the first step of each row feeds it.
-    assert counted("policy") == total.sampled + total.forced + total.discarded + total.lookahead
+    # Two of a prompt's three tokens are prefilled, once for all rows; the third is fed by the first step of each row.
+    assert counted("policy") == 3 * 2 + total.sampled + total.forced + total.discarded + total.lookahead
     assert counted("scorer") == total.scorer
     assert (total.lookahead > 0) == (name == "lookahead")
     for responses in found.values():
         held = {tuple(response.tokens[:end]) for response in responses for end in range(1, len(response.tokens) + 1)}
         assert sum(response.ledger.sampled for response in responses) >= len(held)  # chance may write a text twice
         longest = max(len(response.tokens) for response in responses)
-        assert sum(r.ledger.flops_generated for r in responses) >= generated_flops(MODEL.config, 1, longest)
+        assert sum(r.ledger.flops_generated for r in responses) >= generated_flops(MODEL.config, 3, longest)
 
 
 @pytest.mark.parametrize("name", ALL)

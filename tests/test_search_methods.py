@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from doubles.branching import CHAIN, branching_model, letter_scorer, search
-from doubles.models import hash_model
+from doubles.fake_engine import FakeEngine
 from scipy import stats
 
 from reasoning.data.tasks import Problem
@@ -21,13 +21,13 @@ from reasoning.search.beam import Beam
 from reasoning.search.driver import Searching
 
 PROBLEMS = [Problem(f"p{index}", f"{index} + 1 =", str(index + 1), "sums") for index in range(3)]
-SMALL = {"n": 4, "max_tokens": 20, "step_tokens": 6, "step_ends": ("\n",)}
+SMALL = {"n": 4, "max_tokens": 20, "step_tokens": 6, "step_ends": ("\n",), "instruction": "", "rounds": 12}
 SCORER = {"kind": "doubles.branching", "letters": "abc"}
 
 
 @pytest.fixture(scope="module")
 def engine():
-    return Engine(hash_model(sharpness=2.0), max_slots=10)
+    return Engine(branching_model({"": {"a": 1, "b": 1, "c": 1}}, depth=500), max_slots=10)
 
 
 def small(name, **arguments):
@@ -48,6 +48,15 @@ def test_search_by_name_does_not_reach_the_engine(engine):
     ledger = plain["p0"].ledger
     assert ledger.scorer > ledger.prompt == plain["p0"].responses[0].ledger.prompt
     assert all(len(response.scores) >= 3 for response in plain["p0"].responses)
+
+
+def test_answer_of_a_search_is_the_majority():
+    """The scores of the search reach its vote."""
+    skill = {problem.id: (problem.answer, 0.5) for problem in PROBLEMS}
+    made = method("beam_search", n=8, weighted=False)
+    for result in made.run(FakeEngine(skill), [vars(problem) for problem in PROBLEMS]):
+        pairs = zip(result.responses, result.answers, strict=True)
+        assert result.answer == max((one.scores[-1], answer) for one, answer in pairs if answer is not None)[1]
 
 
 def test_killed_search_ends_with_other_bytes(engine, tmp_path):

@@ -220,9 +220,9 @@ class Engine:
                 programs = self.programs(bucket, chain)
                 entrance = functools.partial(self.entrance, chain, programs)
                 group = make_group(self.model, programs, entrance, chain, self._plan, tables, groups[bucket])
-                self.compile_seconds += group.compile_seconds
-                before = self.cache_use
+                before, spent = self.cache_use, 0.0
                 for response in group.run():
+                    self.compile_seconds, spent = self.compile_seconds + group.compile_seconds - spent, group.compile_seconds
                     self.live = group.live
                     self.cache_use = before[0] + group.reserved, before[1] + group.used
                     yield response

@@ -31,10 +31,10 @@ def draw(tree: Mapping[str, Any], title: str) -> bytes:
             parents = rounds[index - 1]["parents"] if index else range(rows)
             goes_on = set(one["parents"])
             for row in range(rows):
-                if index:
-                    axes.plot((index - 1, index), (parents[row], row), color=FAINT, linewidth=1.2, zorder=1)
                 if not one["wrote"][row]:
                     continue
+                if index:
+                    axes.plot((index - 1, index), (parents[row], row), color=FAINT, linewidth=1.2, zorder=1)
                 colour = colours(scale(one["values"][row]))
                 face = colour if row in goes_on else "white"
                 axes.scatter(index, row, s=46, color=face, edgecolors=colour, linewidths=1.6, zorder=2)

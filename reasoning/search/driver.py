@@ -108,11 +108,11 @@ class SearchGroup:
         scorer, ids = setting.scorer, size(setting.scorer, setting.step_tokens)
         functions = scorer and (scorer.init, scorer.begin, scorer.score, scorer.extra)  # other weights are no other program
         key, made = (setting.search, functions, shape, ids), programs.more
-        self.compile_seconds = 0.0
+        self._compiled = made[key].compile_seconds if key in made else 0.0
         if key not in made:
             made[key] = Rounds(setting.search, setting.scorer, chain, shape, programs.slots, tables, ids)
-            self.compile_seconds = made[key].compile_seconds
-        self.arena = Arena(model, programs, made[key], setting.scorer, setting.search.rollout, tables)
+        self._rounds = made[key]
+        self.arena = Arena(model, programs, self._rounds, setting.scorer, setting.search.rollout, tables)
         self._jobs = collections.deque(sorted(jobs, key=lambda job: entrance(len(job.prompt))[0].size))
         self._waiting: collections.deque[tuple[Job, int]] = collections.deque()
         self._room: Room | None = None
@@ -120,12 +120,19 @@ class SearchGroup:
         self.reserved = programs.bucket * max(programs.rows, width * len(jobs))
         self.used = self.live = 0
 
+    @property
+    def compile_seconds(self) -> float:
+        """Spent compiling programs of its own."""
+        return self._rounds.compile_seconds - self._compiled
+
     def run(self) -> Iterator[Response]:
         """The W responses of a problem as soon as all of them are complete."""
         reports: collections.deque[tuple[Report, list[Active | None]]] = collections.deque()
         clock = time.perf_counter()
         while True:
+            compiled = self.compile_seconds
             self.refill()
+            clock += self.compile_seconds - compiled  # nobody's time: it is counted apart
             if any(self._occupants):
                 reports.append((self.arena.round(), list(self._occupants)))
             elif not reports:

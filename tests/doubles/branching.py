@@ -142,13 +142,16 @@ def _reading(how: str, count: bool):
 CHAIN = Chain((temperature(),), (stop_ids(), stop_patterns(4), step_ends()))
 
 
-def search(engine: Engine, setting: Searching, problems=1, max_tokens: int = 24, **knobs):
-    """({id: its responses, by sample}, {id: its tree}) of a search on one-token prompts; `problems`: a number, or the prompts."""
+def search(engine: Engine, setting: Searching, problems=1, max_tokens: int = 24, tail=(), **knobs):
+    """({id: its responses, by sample}, {id: its tree}) of a search on prompts of one token, and of `tail` behind it.
+
+    problems: how many, or their first tokens.
+    """
     prompts = range(1, problems + 1) if isinstance(problems, int) else problems
     trees: list[dict] = []
     setting = dataclasses.replace(setting, keep=trees.append)
     options = {"step_ends": [engine.pattern("\n")], "step_tokens": setting.step_tokens, "stop_ids": [STOP]} | knobs
-    requests = [Request(id=f"p{prompt}", tokens=[prompt], n=setting.width) for prompt in prompts]
+    requests = [Request(id=f"p{prompt}", tokens=[prompt, *tail], n=setting.width) for prompt in prompts]
     out: dict[str, list] = {request.id: [] for request in requests}
     for response in engine.generate(requests, max_tokens=max_tokens, chain=CHAIN, group=setting, **options):
         out[response.id].append(response)
