@@ -17,7 +17,8 @@ from reasoning.decode.programs import Programs
 from reasoning.decode.slots import rollback
 from reasoning.models.model import Model
 from reasoning.rewards.base import Cached, Scorer
-from reasoning.search.rounds import Choice, Entry, Rounds, Window, without_cache
+from reasoning.search.programs import Rounds
+from reasoning.search.rounds import Choice, Entry, Window, without_cache
 from reasoning.search.spelling import step_ids
 
 

@@ -28,7 +28,8 @@ from reasoning.models.model import Model
 from reasoning.rewards.base import Scorer, check_scores
 from reasoning.search.arena import Arena, Report
 from reasoning.search.base import AGGREGATIONS, Search
-from reasoning.search.rounds import Entry, Rounds, Shape
+from reasoning.search.programs import Rounds
+from reasoning.search.rounds import Entry, Shape
 from reasoning.search.spelling import question_ids, size
 from reasoning.search.tree import Tree
 
