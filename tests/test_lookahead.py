@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import pytest
-from doubles.branching import branching_model, letter_scorer, search
+from doubles.branching import branching_model, engine_of, letter_scorer, search
 
 from reasoning.decode.engine import Engine
 from reasoning.models import transformer
@@ -41,7 +41,7 @@ def watching(setting, watch):
 
 @pytest.fixture(scope="module")
 def engine():
-    return Engine(FORK, max_slots=10)
+    return engine_of(FORK)
 
 
 def test_a_rollout_is_paid_for_and_not_looked_at(engine):
@@ -61,7 +61,7 @@ def test_a_rollout_is_paid_for_and_not_looked_at(engine):
 @pytest.mark.parametrize("k", [1, 2])
 def test_cost_of_lookahead_is_nominal_or_forgets_early_ends(k):
     """Nominal is N (k + 1) steps a round; a rollout that meets the end of the response stops there, a stop is one token."""
-    engine = Engine(branching_model({"": {"a": 1, "b": 1}}, depth=4), max_slots=10)
+    engine = engine_of(branching_model({"": {"a": 1, "b": 1}}, depth=4))
     found, _ = search(engine, Searching(Beam(beam_width=2, rollout=k), 4, scorer=letter_scorer({"a": 1.0}), **COMMON))
     ledgers = [response.ledger for response in found["p1"]]
     rollout = {1: [2, 2, 2, 1, 0], 2: [4, 4, 3, 1, 0]}[k]  # tokens that a row looks ahead in rounds 1 … 5
@@ -139,7 +139,7 @@ def test_a_rollout_draws_what_the_row_will_write(engine):
         return report
 
     many = dict.fromkeys("cdefghijklmnopq", 1.0)
-    engine = Engine(branching_model({"": many}, depth=5), max_slots=10)
+    engine = engine_of(branching_model({"": many}, depth=5))
     setting = Searching(Beam(beam_width=1, rollout=1, rollout_temperature=1.0), 8, scorer=letter_scorer({"c": 1.0}), **COMMON)
     search(engine, watching(setting, watch))
     own, ahead = windows[0:10:2], windows[1:10:2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from doubles.branching import CHAIN, STOP, branching_model, counted, letter_scorer, search
+from doubles.branching import CHAIN, STOP, branching_model, counted, engine_of, letter_scorer, search
 
 from reasoning.decode.engine import Engine
 from reasoning.decode.requests import Request
@@ -34,7 +34,7 @@ ALL = {"beam": BEAM, "lookahead": LOOK, "dvts": DVTS, "particles": PARTICLES}
 
 @pytest.fixture(scope="module")
 def engine():
-    return Engine(MODEL, max_slots=10)  # two problems of four rows, and two rows that rest
+    return engine_of(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_company_or_order_changes_a_search(engine, name):
 
 def test_looking_a_round_late_changes_a_search(engine):
     """As accelerators do: the next round runs while the host reads this one, so a problem that is done idles for a round."""
-    late = Engine(MODEL, plan=engine.plan | {"lag": 1})
+    late = engine_of(MODEL, lag=1)
     for setting in (BEAM, LOOK):
         found, trees = search(late, setting, 5)
         expected, grown = search(engine, setting, 5)

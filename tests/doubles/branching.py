@@ -142,6 +142,21 @@ def _reading(how: str, count: bool):
 CHAIN = Chain((temperature(),), (stop_ids(), stop_patterns(4), step_ends()))
 
 
+_SHARED: dict[str, dict] = {"_programs": {}, "_rooms": {}, "_admits": {}}
+
+
+def engine_of(model: DoubleModel, **changes) -> Engine:
+    """An engine of two problems of four rows, and two rows that rest; `changes` of its plan.
+
+    What makes a branching model is in its parameters, which programs take as arguments: so all that do not count share them.
+    """
+    engine = Engine(model, max_slots=10)
+    engine = Engine(model, plan=engine.plan | changes)
+    for name, programs in _SHARED.items():
+        setattr(engine, name, programs)
+    return engine
+
+
 def search(engine: Engine, setting: Searching, problems=1, max_tokens: int = 24, tail=(), **knobs):
     """({id: its responses, by sample}, {id: its tree}) of a search on prompts of one token, and of `tail` behind it.
 
