@@ -103,3 +103,13 @@ def chain_sum_steps() -> ConfigDict:
 def chain_sum_majority(samples: int) -> ConfigDict:
     """The vote of `samples` such chains at temperature 0.7."""
     return method("majority", examples=CHAIN_SUM_STEPS, instruction="", max_tokens=112, n=samples, temperature=0.7)
+
+
+def chain_sum_search(name: str, samples: int, prm: str = "", format: str = "", **arguments: Any) -> ConfigDict:
+    """The search `name` over such chains, a partial sum a step.
+
+    prm, format: the process reward model that scores the steps and how it is read; "" takes the policy's own likelihood.
+    """
+    scorer = {"scorer": {"kind": "prm", "model": prm, "format": format}} if prm else {}
+    shared = {"examples": CHAIN_SUM_STEPS, "instruction": "", "max_tokens": 112, "n": samples, "temperature": 0.7}
+    return method(name, **shared, step_ends=(";", "\n"), step_tokens=32, rounds=16, **scorer, **arguments)

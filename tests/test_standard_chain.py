@@ -94,7 +94,7 @@ def test_a_pause_without_a_search_does_not_hang(engine):
     model = hash_model(sharpness=0.5)
     pausing = Engine(model, max_slots=2)
     options = {"max_tokens": 20, "temperature": 1.0, "allowed_set": pausing.allowed_set([ord("e"), ord("f")])}
-    (paused,) = pausing.generate([Request(id="p", prompt="x")], pause_patterns=[pausing.pattern("e")], **options)
+    (paused,) = pausing.generate([Request(id="p", prompt="x")], step_ends=[pausing.pattern("e")], **options)
     (plain,) = pausing.generate([Request(id="p", prompt="x")], **options)
     assert "e" in paused.text
     assert paused.tokens.tolist() == plain.tokens.tolist()

@@ -42,7 +42,7 @@ def settings(engine: ClockedEngine) -> dict[str, dict[str, Any]]:
         "typical_p 0.95": sampled | {"typical_p": 0.95},
         "stop_ids": {"stop_ids": [engine.model.config.vocab_size - 1]},
         "stop_patterns": {"stop_patterns": [pattern]},
-        "pause_patterns": {"pause_patterns": [pattern]},
+        "step_ends": {"step_ends": [pattern]},
         "phases": {"thinking_end": pattern},
     }
 

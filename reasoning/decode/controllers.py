@@ -1,4 +1,4 @@
-"""Controllers that every engine has: stop ids, stop patterns, and the pause at the end of a step.
+"""Controllers that every engine has: stop ids and stop patterns; the pause at the end of a step is in `reasoning.decode.steps`.
 
 Axis legend: `B` slots, `V` vocabulary.
 """
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from reasoning.decode.base import Context, Controller, Decision, Knob, Knobs
 from reasoning.decode.matching import advance_any, fold_any, locate
 from reasoning.decode.slots import STOP_ID, STOP_PATTERN
+from reasoning.decode.steps import step_ends
 from reasoning.decode.transforms import STOP_IDS
 
 MAX_PATTERNS = 4
@@ -26,27 +27,6 @@ def stop_ids() -> Controller:
     return Controller({"stop_ids": STOP_IDS}, lambda knobs, context: (), update)
 
 
-def _watch(name: str, reach: int, meaning: str, act) -> Controller:
-    """A controller that follows the strings of knob `name`, int32[4] pattern rows, through the generated text.
-
-    Args:
-      reach: tokens that a match may touch, R + 1.
-      act: (hit bool[B], Match, Decision that decides nothing) → Decision, called every step.
-    """
-    knob = Knob("int32", (MAX_PATTERNS,), 0, 0, None, meaning, "patterns")
-
-    def init(knobs: Knobs, context: Context):
-        return fold_any(context.tables.patterns, knobs[name], context.tokens, context.length, context.prompt_length)
-
-    def update(token, state, knobs: Knobs, context: Context):
-        tables = context.tables.patterns
-        state, first = advance_any(tables, knobs[name], state, token)
-        match = locate(tables, first.pattern, context.tokens, context.length, token, first.end, reach)
-        return act(first.end > 0, match, Decision.none(token.shape[0])), state
-
-    return Controller({name: knob}, init, update, reach - 1)
-
-
 def stop_patterns(reach: int = 32) -> Controller:
     """Ends a row when one of its strings appears in the generated text, and takes the string back out.
 
@@ -56,31 +36,30 @@ def stop_patterns(reach: int = 32) -> Controller:
 
     Knob: stop_patterns int32[4], pattern rows, 0 padded.
     """
+    meaning = "pattern rows of the strings that end the response; 0 is none"
+    knob = Knob("int32", (MAX_PATTERNS,), 0, 0, None, meaning, "patterns")
 
-    def act(hit, match, none):
-        return dataclasses.replace(
-            none,
+    def init(knobs: Knobs, context: Context):
+        rows = knobs["stop_patterns"]
+        return fold_any(context.tables.patterns, rows, context.tokens, context.length, context.prompt_length)
+
+    def update(token, state, knobs: Knobs, context: Context):
+        tables = context.tables.patterns
+        state, first = advance_any(tables, knobs["stop_patterns"], state, token)
+        match = locate(tables, first.pattern, context.tokens, context.length, token, first.end, reach)
+        hit = first.end > 0
+        decision = dataclasses.replace(
+            Decision.none(token.shape[0]),
             rewind=jnp.where(hit, match.touched - 1, -1),
             residue=jnp.where(hit, match.residue, 0),
             done=hit,
             reason=jnp.where(hit, STOP_PATTERN, 0),
         )
+        return decision, state
 
-    return _watch("stop_patterns", reach, "pattern rows of the strings that end the response; 0 is none", act)
-
-
-def pause_patterns() -> Controller:
-    """Pauses a row after the token that completes one of its strings; the text stays. Knob: pause_patterns int32[4].
-
-    Search uses it to hold all rows at the end of a reasoning step.
-    """
-
-    def act(hit, match, none):
-        return dataclasses.replace(none, pause=hit)
-
-    return _watch("pause_patterns", 1, "pattern rows of the strings after which the row pauses; 0 is none", act)
+    return Controller({"stop_patterns": knob}, init, update, reach - 1)
 
 
 def standard() -> tuple[Controller, ...]:
-    """Stop ids, stop patterns, pause patterns; the first that decides wins."""
-    return stop_ids(), stop_patterns(), pause_patterns()
+    """Stop ids, stop patterns, ends of steps; the first that decides wins."""
+    return stop_ids(), stop_patterns(), step_ends()

@@ -112,6 +112,7 @@ class Engine:
         max_tokens: int = 256,
         stop: Sequence[str] = (),
         chain: Chain = STANDARD,
+        group: Callable[..., Any] = Group,
         **knobs: Any,
     ) -> Iterator[Response]:
         """Answers every sample of every request; responses come as they finish, so in no particular order.
@@ -122,6 +123,7 @@ class Engine:
         Args:
           max_tokens: new tokens at most, where a request names none. stop: strings that end a response.
           chain: transforms and controllers; another chain is another set of compiled programs.
+          group: who runs the jobs of one bucket, made and used as `reasoning.decode.schedule.Group` is; a search brings its own.
           **knobs: settings for all requests (temperature, top_p, …); a request's own override them.
 
         Raises:
@@ -138,7 +140,7 @@ class Engine:
         if twice:
             raise InputError(f"request id {twice[0]!r} appears {names[twice[0]]} times; ids name the random key and must differ")
         self._turn += 1
-        return self._run(jobs, chain, builder.build(), self._turn)
+        return self._run(jobs, chain, builder.build(), self._turn, group)
 
     def _with_patterns(self, texts: tuple[str, ...]) -> TableBuilder:
         """The text tables with these patterns too, for one call: stop strings of earlier calls take no room."""
@@ -206,7 +208,7 @@ class Engine:
             self.compile_seconds += seconds
         return self._rooms[size], self._admits[key]
 
-    def _run(self, jobs: list[Job], chain: Chain, tables: Tables, turn: int) -> Iterator[Response]:
+    def _run(self, jobs: list[Job], chain: Chain, tables: Tables, turn: int, make_group) -> Iterator[Response]:
         groups: dict[int, list[Job]] = collections.defaultdict(list)
         for job in jobs:
             groups[self._bucket(len(job.prompt) + job.max_tokens)].append(job)
@@ -217,9 +219,10 @@ class Engine:
             for bucket in sorted(groups):
                 programs = self.programs(bucket, chain)
                 entrance = functools.partial(self.entrance, chain, programs)
-                group = Group(self.model, programs, entrance, chain, self._plan, tables, groups[bucket])
-                before = self.cache_use
+                group = make_group(self.model, programs, entrance, chain, self._plan, tables, groups[bucket])
+                before, spent = self.cache_use, 0.0
                 for response in group.run():
+                    self.compile_seconds, spent = self.compile_seconds + group.compile_seconds - spent, group.compile_seconds
                     self.live = group.live
                     self.cache_use = before[0] + group.reserved, before[1] + group.used
                     yield response

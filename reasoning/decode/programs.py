@@ -40,6 +40,7 @@ class Programs:
     Attributes:
       empty(tables) → slots. decode(params, slots, tables, n) → (slots (donated), Report). read(slots, row) → dict.
       resume(slots, rows bool[B]) → slots (donated). slots: their shapes. bucket: cache length S. seconds: spent compiling.
+      more: what others have compiled for these slots, by keys of their own; it lives as long as they do.
     """
 
     empty: Callable[..., Slots]
@@ -50,6 +51,7 @@ class Programs:
     bucket: int
     rows: int
     seconds: float
+    more: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
 
 def blank_admission(chain: Chain, rows: int, size: int) -> Admission:

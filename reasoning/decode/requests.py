@@ -50,6 +50,7 @@ class Response:
         and truncation (0 for a greedy token); 0 where forced.
       other_tokens, other_logprobs: int32 and float32 [n, A], the likeliest alternatives (A = 0 unless asked for).
       ledger: what it cost.
+      scores: float32[steps], the score after each step, of a search; None of plain sampling.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Response:
     other_tokens: np.ndarray
     other_logprobs: np.ndarray
     thought_end: str = ""
+    scores: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

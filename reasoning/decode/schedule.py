@@ -36,13 +36,29 @@ class Sample:
     seconds: float = 0.0
 
 
+def write_admission(admission, row: int, job: Job, sample: int, room_row: int) -> None:
+    """Has sample `sample` of `job`, whose prompt is in the room's row `room_row`, enter slot `row`."""
+    admission.source[row] = room_row
+    admission.tokens[row, : len(job.prompt)] = job.prompt
+    admission.prompt_length[row] = len(job.prompt)
+    admission.limit[row] = len(job.prompt) + job.max_tokens
+    admission.seed[row] = job.request.seed
+    admission.identity[row] = job.identity
+    admission.sample[row] = sample
+    for name, value in job.knobs.items():
+        admission.knobs[name][row] = value
+
+
 class Group:
     """Runs the jobs of one bucket. `live` is the number of rows that were running at the last look.
 
     Attributes:
+      compile_seconds: spent compiling programs of its own: none.
       reserved: cache positions set aside: a row for each sample, the rows that no sample needed, and waiting rooms.
       used: positions that the finished samples had filled in the end.
     """
+
+    compile_seconds = 0.0
 
     def __init__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """entrance: prompt length → (RoomPrograms, admit) for such prompts."""
@@ -99,21 +115,9 @@ class Group:
             while free and self._waiting:
                 row, sample = free.pop(0), self._waiting.popleft()
                 self._occupants[row] = sample
-                self._write(admission, row, sample)
+                write_admission(admission, row, sample.job, sample.number, sample.room_row)
             slots = self._admit(slots, self._room.cache, jax.device_put(admission), self._tables)
         return slots
-
-    def _write(self, admission, row: int, sample: Sample):
-        job = sample.job
-        admission.source[row] = sample.room_row
-        admission.tokens[row, : len(job.prompt)] = job.prompt
-        admission.prompt_length[row] = len(job.prompt)
-        admission.limit[row] = len(job.prompt) + job.max_tokens
-        admission.seed[row] = job.request.seed
-        admission.identity[row] = job.identity
-        admission.sample[row] = sample.number
-        for name, value in job.knobs.items():
-            admission.knobs[name][row] = value
 
     def _prefill(self):
         """Writes the next few prompts into a room of their size and queues their samples."""
@@ -137,32 +141,38 @@ class Group:
                 sample.seconds += seconds * int(emitted[row]) / total
 
     def _response(self, sample: Sample, values) -> Response:
-        job, config = sample.job, self._model.config
         begin, end = int(values["prompt_length"]), int(values["length"])
         self.used += end
-        tokens, forced = values["tokens"][begin:end], values["forced"][begin:end]
-        tokenizer, reason = self._model.tokenizer, int(values["reason"])
-        shown = tokens[:-1] if reason == STOP_ID and len(tokens) else tokens
+        forced = int(values["forced"][begin:end].sum())
         ledger = Ledger(
             prompt=begin,
-            sampled=int((~forced).sum()),
-            forced=int(forced.sum()),
+            sampled=end - begin - forced,
+            forced=forced,
             discarded=int(values["discarded"]),
-            flops_prompt=prefill_flops(config, begin - 1),
-            flops_generated=generated_flops(config, begin, int(values["draws"])),
+            flops_prompt=prefill_flops(self._model.config, begin - 1),
+            flops_generated=generated_flops(self._model.config, begin, int(values["draws"])),
             seconds=sample.seconds,
         )
-        return Response(
-            id=job.request.id,
-            sample=sample.number,
-            text="" if tokenizer is None else tokenizer.decode(shown.tolist()),
-            tokens=tokens,
-            forced=forced,
-            logprobs=values["logprob"][begin:end],
-            processed_logprobs=values["processed_logprob"][begin:end],
-            stop_reason=STOP_REASONS[reason],
-            thought_end=THOUGHT_ENDS[int(values["thought"])],
-            ledger=ledger,
-            other_tokens=values["other_tokens"][begin:end],
-            other_logprobs=values["other_logprobs"][begin:end],
-        )
+        return response_of(self._model.tokenizer, sample.job.request.id, sample.number, values, ledger)
+
+
+def response_of(tokenizer, name: str, sample: int, values, ledger: Ledger, **more) -> Response:
+    """The response to sample `sample` of request `name` from what `Programs.read` gave of its row; `more`: further fields."""
+    begin, end, reason = (int(values[field]) for field in ("prompt_length", "length", "reason"))
+    tokens = values["tokens"][begin:end]
+    shown = tokens[:-1] if reason == STOP_ID and len(tokens) else tokens
+    return Response(
+        id=name,
+        sample=sample,
+        text="" if tokenizer is None else tokenizer.decode(shown.tolist()),
+        tokens=tokens,
+        forced=values["forced"][begin:end],
+        logprobs=values["logprob"][begin:end],
+        processed_logprobs=values["processed_logprob"][begin:end],
+        stop_reason=STOP_REASONS[reason],
+        thought_end=THOUGHT_ENDS[int(values["thought"])],
+        ledger=ledger,
+        other_tokens=values["other_tokens"][begin:end],
+        other_logprobs=values["other_logprobs"][begin:end],
+        **more,
+    )

@@ -28,6 +28,7 @@ def record(response: Response, grade: Grade, thinking: int) -> Record:
     `thinking` is the number of its tokens that are (`reasoning.evaluation.thinking`), `thought_end` why they ended. `ids` are all
     its tokens, `forced` the places of those that were forced: encoding `text` again may give other ids, and a prefix that is to
     be continued must be the one that was written.
+    `scores` are those of a search after each step, under the name "search"; left out for samples drawn by themselves.
     `logprob` is the sum of the model's raw log p over the tokens that were sampled, in nats; None if it is not finite.
     """
     logprob = float(np.sum(response.logprobs[~response.forced], dtype=np.float64))
@@ -48,6 +49,7 @@ def record(response: Response, grade: Grade, thinking: int) -> Record:
         "ids": response.tokens.tolist(),
         "forced": np.flatnonzero(response.forced).tolist(),
         "text": response.text,
+        **({} if response.scores is None else {"scores": {"search": [float(score) for score in response.scores]}}),
     }
 
 

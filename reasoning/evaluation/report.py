@@ -5,7 +5,8 @@ report/table.csv         a line per method and N; comparisons.csv a line per pai
 report/accuracy.png      accuracy against compute
 report/sweeps.*          where the configuration names sweeps: tables, a line per run with all digits, accuracy against thinking
 report/sweep-<name>.png  a curve over one setting, or a grid over two
-report/tensorboard/      the pictures, and the numbers of rows and sweeps as scalars
+report/tree-<label>.png  of a method that searches, the tree of the first problem that has one
+report/tensorboard/      the pictures, these trees as text, and the numbers of rows and sweeps as scalars
 <label>/scores.json      the numbers of one method
 """
 
@@ -23,7 +24,9 @@ from reasoning.evaluation.scores import Row, rows, sample_seconds, summary
 from reasoning.evaluation.sweep_picture import draw_curve, draw_grid, draw_lengths
 from reasoning.evaluation.sweeps import Sweep
 from reasoning.evaluation.tables import Versus
-from reasoning.records import write_atomic, write_json
+from reasoning.evaluation.tree_picture import as_text
+from reasoning.evaluation.tree_picture import draw as draw_tree
+from reasoning.records import read_lines, write_atomic, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Report:
 def report(workdir: Path) -> Report:
     """Reads a finished run directory and writes its report and scores. Raises InputError if it is none or not finished."""
     run = open_finished(workdir)
-    config, found, measured = run.config, [], {}
+    config, found, measured, grown = run.config, [], {}, {}
     planned = sweep_plan.plans(config)
     for label, method in run.methods.items():
         records = run.records(label)
@@ -67,6 +70,8 @@ def report(workdir: Path) -> Report:
             workdir / label / "scores.json", {"label": label, "config_hash": run.identity["hash"], **summary(new, records)}
         )
         found += new
+        if trees := read_lines(workdir / label / "trees.jsonl")[0]:
+            grown[label] = trees[0]
         if label in sweep_plan.labels(planned):
             measured[label] = sweeps.measure(label, records)
     out = workdir / "report"
@@ -82,13 +87,15 @@ def report(workdir: Path) -> Report:
     write_atomic(out / "table.csv", tables.rows_csv(made.rows))
     write_atomic(out / "comparisons.csv", tables.versus_csv(made.versus))
     pictures = {made.picture.stem: draw(made.rows, made.title), **sweep_pictures(made.sweeps, made.title)}
+    pictures |= {f"tree-{label}": draw_tree(tree, f"{made.title}\n{label}: {tree['problem']}") for label, tree in grown.items()}
     for name, picture in pictures.items():
         write_atomic(out / f"{name}.png", picture)
     if made.sweeps:
         write_atomic(out / "sweeps.md", f"{made.title}\n\n{sweep_tables.text(made.sweeps, tables.markdown)}\n")
         write_atomic(out / "sweeps.csv", sweep_tables.csv(made.sweeps))
         write_atomic(out / "sweeps-summary.csv", sweep_tables.summary_csv(made.sweeps))
-    show(out / "tensorboard", made.rows, made.sweeps, pictures)
+    texts = {f"{label}/tree": as_text(tree) for label, tree in grown.items()}
+    show(out / "tensorboard", made.rows, made.sweeps, pictures, texts)
     return made
 
 

@@ -8,17 +8,24 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from reasoning.evaluation.scores import Row
 from reasoning.evaluation.sweeps import Sweep
 from reasoning.events import Events
 
 
-def show(directory: Path, rows: Sequence[Row], sweeps: Sequence[Sweep], pictures: Mapping[str, bytes]) -> None:
+def show(
+    directory: Path,
+    rows: Sequence[Row],
+    sweeps: Sequence[Sweep],
+    pictures: Mapping[str, bytes],
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Replaces the event file in `directory`.
 
     Args:
-      pictures: {name: PNG}.
+      pictures: {name: PNG}. texts: {name: Markdown}.
 
     Raises InputError when it cannot be written.
     """
@@ -37,4 +44,6 @@ def show(directory: Path, rows: Sequence[Row], sweeps: Sequence[Sweep], pictures
                 events.scalar(f"{sweep.plan.name}/{name}", value, 0, now)
     for name, png in pictures.items():
         events.image(name, png, 0, now)
+    for name, text in texts.items():
+        events.text(name, text, 0, now)
     events.close()

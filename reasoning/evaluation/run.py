@@ -2,6 +2,7 @@
 
     generations.jsonl   one record a sample (`reasoning.evaluation.pool`)
     timings.jsonl       seconds of each sample, and of each start of the program; apart, because they differ from run to run
+    trees.jsonl         of a method that searches, a line a problem: what each round wrote, scored and kept
     metrics.jsonl       progress, one line every few samples; tensorboard/ is a view of it
 
 That the *samples* are the same is the engine's doing: a sample depends on run seed, problem and sample number, not on
@@ -9,7 +10,7 @@ what runs beside it, so a resumed run asks for the missing numbers and nothing e
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from reasoning.data.tasks import Problem
 from reasoning.decode.requests import Response
 from reasoning.evaluation.board import Board
 from reasoning.evaluation.grading import Grade, Grader
+from reasoning.evaluation.parts import part
 from reasoning.evaluation.pool import Pool, Record, record
 from reasoning.evaluation.progress import Progress
 from reasoning.evaluation.thinking import finder
 from reasoning.methods.base import Method
 from reasoning.processes import ALONE, Processes
+from reasoning.records import Lines, dumps, write_atomic
 
 LOGS = 50  # metrics lines a run
 
@@ -56,11 +59,37 @@ def run(
             ready = engine()
             progress = Progress(pool, ready, label or method.name, show and processes.leads)
             board = Board(directory, pool.records.values()) if processes.leads else None
-            _draw(method, problems, pool, ready, grader, progress, board, check)
+            with trees(directory, method, problems, processes) as keep:
+                _draw(method, problems, pool, ready, grader, progress, board, check, keep)
     return [pool.records[key] for key in pool.wanted if key in pool.records]
 
 
-def _draw(method, problems, pool, engine, grader, progress, board, check) -> None:
+@contextlib.contextmanager
+def trees(
+    directory: Path, method: Method, problems: Sequence[Problem], processes: Processes
+) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """What keeps the tree of each problem, in the order of the task once all are there; None for a method without a search.
+
+    A problem that is searched again after a crash grows the same tree, which is kept once.
+    """
+    if method.search is None:
+        yield None
+        return
+    path = part(directory / "trees.jsonl", processes)
+    with Lines(path) as lines:
+        there = {line["problem"]: line for line in lines.records}
+
+        def keep(tree: dict[str, Any]) -> None:
+            if tree["problem"] not in there:
+                lines.append(tree)
+                there[tree["problem"]] = tree
+
+        yield keep
+    if all(problem.id in there for problem in problems):
+        write_atomic(path, b"".join(dumps(there[problem.id]) for problem in problems))
+
+
+def _draw(method, problems, pool, engine, grader, progress, board, check, keep) -> None:
     by_id = {problem.id: problem for problem in problems}
     every = max(1, pool.total // LOGS)
     thinking = finder(engine, method.delimiters)
@@ -70,7 +99,7 @@ def _draw(method, problems, pool, engine, grader, progress, board, check) -> Non
         if board:
             stack.enter_context(board)
 
-        def keep(response: Response, grade: Grade) -> None:
+        def add(response: Response, grade: Grade) -> None:
             first, behind = thinking(response.tokens, response.forced)
             new = record(response, grade, behind - first)
             pool.add(new, response.ledger.seconds)
@@ -78,12 +107,12 @@ def _draw(method, problems, pool, engine, grader, progress, board, check) -> Non
             if board and (progress.step % every == 0 or progress.step == pool.total):
                 board.log(progress.step, progress.scalars(), progress.lengths, new)
 
-        for response in stack.enter_context(contextlib.closing(method.generate(engine, problems, pool.missing))):
+        for response in stack.enter_context(contextlib.closing(method.generate(engine, problems, pool.missing, keep))):
             waiting.append((response, grader.submit_answer(by_id[response.id], method.answer(response))))
             for done in [pair for pair in waiting if pair[1].done()]:
                 waiting.remove(done)
-                keep(done[0], done[1].result())
+                add(done[0], done[1].result())
             check()
         for response, grade in waiting:
-            keep(response, grade.result())
+            add(response, grade.result())
         pool.note(progress.session())

@@ -137,7 +137,10 @@ def subsets(problem: str, n: int, k: int) -> list[Sequence[int]]:
 
 
 def sizes(method: Method) -> list[int]:
-    """The numbers of samples to report: 1, 2, 4, … and the whole pool; 1 alone for a method that does not vote."""
+    """The numbers of samples to report: 1, 2, 4, … and the whole pool; 1 alone for a method that does not vote, and the pool
+    alone for a search, whose samples come of each other."""
+    if method.search is not None:
+        return [method.n]
     if method.vote is only:
         return [1]
     return sorted({2**power for power in range(method.n.bit_length()) if 2**power <= method.n} | {method.n})

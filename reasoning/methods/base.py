@@ -4,6 +4,7 @@
 `make`, nothing is registered. `Method.generate` is the only place where a method meets the engine.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -17,11 +18,12 @@ from reasoning.decode.engine import STANDARD
 from reasoning.decode.ledger import Ledger
 from reasoning.decode.requests import Request, Response, prompt_ids
 from reasoning.errors import InputError
+from reasoning.methods.steps import Steps
 from reasoning.rewards.judges import judge
 from reasoning.rewards.responses import Candidate, Judge, Reading
 from reasoning.text.answers import extract
 
-NOT_METHODS = {"base", "prompts", "signatures"}
+NOT_METHODS = {"base", "prompts", "searching", "signatures", "steps"}
 Vote = Callable[..., str | None]  # called by `cast`
 
 
@@ -35,7 +37,7 @@ class Result:
       answers: what was extracted from each response, None where nothing was.
       responses: the engine's `Response`s, ordered by sample.
       ledger: cost of all samples with the prompt paid once, for the policy and for a scorer.
-      scores: of each response after each of its steps, of a method with a scorer.
+      scores: of each response after each of its steps, of a method with a scorer or a search.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Method:
       chain: transforms and controllers. A method with stages of its own builds its chain once, at module level: chains are
         compared by identity, and another chain is another compiled program.
       scorer: of a vote that sees scores: `kind` and arguments, see `reasoning.rewards.judges`.
+      search: how the samples of a problem are selected from step by step, None where each is drawn for itself.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Method:
     each: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict, hash=False)
     chain: Chain = STANDARD
     scorer: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    search: Steps | None = None
 
     def __post_init__(self):
         for field in ("n", "max_tokens"):
@@ -134,13 +138,28 @@ class Method:
             for problem in wanted
         ]
 
-    def generate(self, engine, problems, samples: Mapping[str, Sequence[int]] | None = None) -> Iterator[Response]:
-        """Responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it."""
-        requests = self.requests(problems, samples)
+    def generate(
+        self,
+        engine,
+        problems,
+        samples: Mapping[str, Sequence[int]] | None = None,
+        keep: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Iterator[Response]:
+        """Responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it.
+
+        A search draws all samples of a problem together, and hands out those that are asked for. `keep` is called with the tree
+        of each problem (`reasoning.search.tree.Tree.record`).
+        """
         named = zip(("thinking_start", "thinking_end"), self.delimiters, strict=True)
         phases = {knob: engine.pattern(text) for knob, text in named if text}
         knobs = {**phases, **self.texts(engine), **self.knobs}
-        return engine.generate(requests, max_tokens=self.max_tokens, stop=self.stop, chain=self.chain, **knobs)
+        options = {"max_tokens": self.max_tokens, "stop": self.stop, "chain": self.chain}
+        if self.search is None:
+            return engine.generate(self.requests(problems, samples), **options, **knobs)
+        whole = None if samples is None else {name: range(self.n) for name, wanted in samples.items() if wanted}
+        options |= {"group": self.search.group(engine, self.n, keep)}
+        responses = engine.generate(self.requests(problems, whole), **options, **{**self.search.knobs(engine), **knobs})
+        return responses if samples is None else only_wanted(responses, samples)
 
     def check(self, engine, problems) -> None:
         """Raises InputError for whatever would stop `generate`; nothing is generated."""
@@ -189,7 +208,8 @@ class Method:
             flops_generated=total.flops_generated + sum(reading.flops for reading in readings),
         )
         lengths = tuple(len(response.tokens) for response in responses)
-        scores = tuple(reading.scores for reading in readings)
+        said = [reading.scores for reading in readings] or [one.scores for one in responses if one.scores is not None]
+        scores = tuple(map(tuple, said))
         values = [self.vote.value(steps) for steps in scores] if sees_scores(self.vote) else ()
         winner = cast(self.vote, responses[0].id, answers, lengths, values)
         return Result(responses[0].id, winner, answers, responses, once, scores)
@@ -221,6 +241,14 @@ def cast(
     if sees_scores(vote):
         return vote(problem, answers, scores)
     return vote(problem, answers, lengths) if sees_lengths(vote) else vote(problem, answers)
+
+
+def only_wanted(responses: Iterator[Response], samples: Mapping[str, Sequence[int]]) -> Iterator[Response]:
+    """Those of `responses` whose samples are named."""
+    with contextlib.closing(responses):
+        for response in responses:
+            if response.sample in samples[response.id]:
+                yield response
 
 
 def only(problem: str, answers: Sequence[str | None]) -> str | None:

@@ -5,6 +5,7 @@ it has tokens, and the slot of a finished row goes to the next request. So the o
 neighbours, their content does not.
 """
 
+import dataclasses
 import heapq
 import random
 import time
@@ -47,8 +48,8 @@ class FakeEngine:
     def fit(self, requests, *, max_tokens=256):
         """Nothing to narrow."""
 
-    def generate(self, requests, *, max_tokens=256, stop=(), chain=None, **knobs):
-        """Responses as they finish."""
+    def generate(self, requests, *, max_tokens=256, stop=(), chain=None, group=None, **knobs):
+        """Responses as they finish; of a search (`group`) too, which here is samples with scores."""
         queue = [
             (request, sample)
             for request in requests
@@ -59,6 +60,8 @@ class FakeEngine:
             while queue and len(running) < self.plan["max_slots"]:
                 request, sample = queue.pop(0)
                 response = self.respond(request, sample, max_tokens, knobs.get("temperature", 1.0))
+                if group is not None:
+                    response = dataclasses.replace(response, scores=response.logprobs[:3])
                 heapq.heappush(running, (clock + len(response.tokens), response.id, sample, response))
             self.live = len(running)
             clock, *_, response = heapq.heappop(running)

@@ -1,0 +1,244 @@
+"""Runs a search over the problems of one bucket: P problems of W rows at once, each swapped for the next when it is done.
+
+`Searching` is made by a method and handed to `Engine.generate(…, group=…)`; it stands where `reasoning.decode.schedule.Group`
+stands for plain sampling, so requests are checked, bucketed and prefilled in the same way.
+
+The host looks at a round `plan.lag` rounds late, when the next may already run: a complete row does not change any more.
+
+Axis legend: `P` problems, `W` rows per problem, `B` slots, `T` tokens of a step.
+"""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from reasoning.decode.base import Chain
+from reasoning.decode.plan import Plan
+from reasoning.decode.programs import Programs, blank_admission
+from reasoning.decode.requests import Job, Response
+from reasoning.decode.schedule import response_of, write_admission
+from reasoning.decode.waiting import Room
+from reasoning.errors import InputError
+from reasoning.models.model import Model
+from reasoning.rewards.base import Scorer, check_scores
+from reasoning.search.arena import Arena, Report
+from reasoning.search.base import AGGREGATIONS, Search
+from reasoning.search.programs import Rounds
+from reasoning.search.rounds import Entry, Shape
+from reasoning.search.spelling import question_ids, size
+from reasoning.search.tree import Tree
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Searching:
+    """A search with all that it needs; called with what the engine gives a group, it makes the group.
+
+    Attributes:
+      search: how rows are selected. width: rows per problem, N. step_tokens: tokens of a step at most, T.
+      rounds: after so many rounds what still runs is ended, with the stop reason "length".
+      aggregation: of the scores of a row's steps, one of `AGGREGATIONS`.
+      scorer: None scores a prefix by the policy's own mean log-probability.
+      keep: called with the `Tree.record` of each problem before its responses are handed out.
+    """
+
+    search: Search
+    width: int
+    step_tokens: int = 256
+    rounds: int = 40
+    aggregation: str = "last"
+    scorer: Scorer | None = None
+    keep: Callable[[dict[str, Any]], None] | None = None
+
+    def __post_init__(self):
+        """Raises InputError for what cannot be searched, whatever the problems."""
+        for name in ("width", "step_tokens", "rounds"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"a search's {name} must be a whole number ≥ 1, got {value!r}")
+        if self.aggregation not in AGGREGATIONS:
+            raise InputError(f"scores of steps are aggregated by {', '.join(AGGREGATIONS)}, got {self.aggregation!r}")
+        if self.search.cuts and self.scorer is not None:
+            raise InputError(
+                f"a search that takes steps back cannot use the scorer {self.scorer.name!r}, which cannot unread them"
+            )
+        self.search.check(self.width)
+
+    def __call__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
+        """The group of one bucket. Raises InputError where its slots, chain or knobs do not serve."""
+        if model.mesh is not None:
+            raise InputError("a search runs on one device; load the model without a mesh")
+        if programs.rows < self.width:
+            raise InputError(f"a search of width {self.width} needs as many slots, there are {programs.rows}; raise max_slots")
+        if {"step_ends", "step_tokens", "temperature"} - chain.knobs.keys():
+            raise InputError("a search needs `steps.step_ends()` and `transforms.temperature()` in its chain")
+        for job in jobs:
+            self.check_job(job)
+        return SearchGroup(self, model, programs, entrance, chain, plan, tables, jobs)
+
+    def check_job(self, job: Job) -> None:
+        """Raises InputError for a request that this search cannot run."""
+        where, tokens = f"request {job.request.id!r}", int(job.knobs["step_tokens"])
+        if job.samples != tuple(range(self.width)):
+            raise InputError(f"{where}: a search of width {self.width} draws all of its samples together; ask for n={self.width}")
+        if not 0 < tokens <= self.step_tokens:
+            raise InputError(f"{where}: the knob step_tokens must lie in 1 … {self.step_tokens}, the search's, got {tokens}")
+        if int(job.knobs["forced_start"]) >= 0:
+            raise InputError(f"{where}: a search cannot begin with forced text; write it at the end of the prompt")
+
+
+@dataclasses.dataclass(eq=False)
+class Active:
+    """A problem on its way."""
+
+    job: Job
+    tree: Tree
+
+
+class SearchGroup:
+    """Searches the jobs of one bucket; attributes as of `reasoning.decode.schedule.Group`, and `arena`."""
+
+    def __init__(self, setting: Searching, model, programs, entrance, chain, plan, tables, jobs: list[Job]):
+        self._setting, self._model, self._programs, self._entrance = setting, model, programs, entrance
+        self._chain, self._plan, width = chain, plan, setting.width
+        shape = Shape(programs.rows // width, width, setting.step_tokens, setting.rounds, setting.aggregation)
+        scorer, ids = setting.scorer, size(setting.scorer, setting.step_tokens)
+        functions = scorer and (scorer.init, scorer.begin, scorer.score, scorer.extra)  # other weights are no other program
+        key, made = (setting.search, functions, shape, ids), programs.more
+        self._compiled = made[key].compile_seconds if key in made else 0.0
+        if key not in made:
+            made[key] = Rounds(setting.search, setting.scorer, chain, shape, programs.slots, tables, ids)
+        self._rounds = made[key]
+        self.arena = Arena(model, programs, self._rounds, setting.scorer, setting.search.rollout, tables)
+        self._jobs = collections.deque(sorted(jobs, key=lambda job: entrance(len(job.prompt))[0].size))
+        self._waiting: collections.deque[tuple[Job, int]] = collections.deque()
+        self._room: Room | None = None
+        self._occupants: list[Active | None] = [None] * shape.problems
+        self.reserved = programs.bucket * max(programs.rows, width * len(jobs))
+        self.used = self.live = 0
+
+    @property
+    def compile_seconds(self) -> float:
+        """Spent compiling programs of its own."""
+        return self._rounds.compile_seconds - self._compiled
+
+    def run(self) -> Iterator[Response]:
+        """The W responses of a problem as soon as all of them are complete."""
+        reports: collections.deque[tuple[Report, list[Active | None]]] = collections.deque()
+        clock = time.perf_counter()
+        while True:
+            compiled = self.compile_seconds
+            self.refill()
+            clock += self.compile_seconds - compiled  # nobody's time: it is counted apart
+            if any(self._occupants):
+                reports.append((self.arena.round(), list(self._occupants)))
+            elif not reports:
+                return
+            if len(reports) <= self._plan.lag and any(self._occupants):
+                continue
+            report, then = reports.popleft()
+            seen = plain(jax.device_get(report))  # waits for this round, while the next one may already run
+            clock, since = time.perf_counter(), clock
+            mine = [problem for problem, active in enumerate(then) if active and self._occupants[problem] is active]
+            self._grow(seen, mine, clock - since)
+            self.live = int(sum((~seen["done"][self._rows(problem)]).sum() for problem in mine))
+            for problem in mine:
+                if seen["done"][self._rows(problem)].all():
+                    responses = self._finish(problem)
+                    handed_over = time.perf_counter()
+                    yield from responses
+                    clock += time.perf_counter() - handed_over  # the consumer's time is not ours
+
+    def refill(self) -> None:
+        """Gives the rows of every problem that is done to the next one, prefilling prompts as they are needed."""
+        free = [problem for problem, active in enumerate(self._occupants) if active is None]
+        while free and (self._waiting or self._jobs):
+            if not self._waiting:
+                self._prefill()
+            entering = []
+            while free and self._waiting:
+                entering.append((free.pop(0), *self._waiting.popleft()))
+            self._enter(entering)
+
+    def _prefill(self) -> None:
+        """Writes the next few prompts into a room of their size; each is prefilled once, for all rows of its problem."""
+        programs, self._admit = self._entrance(len(self._jobs[0].prompt))
+        if self._room is None or self._room.programs is not programs:
+            self._room = None  # before the next one is allocated
+            self._room = Room(programs, self._model.params)
+            self.reserved += programs.rows * programs.size
+        jobs = [self._jobs.popleft()]
+        while self._jobs and len(jobs) < programs.rows and self._entrance(len(self._jobs[0].prompt))[0] is programs:
+            jobs.append(self._jobs.popleft())
+        self._room.fill([job.prompt for job in jobs])
+        self._waiting.extend((job, row) for row, job in enumerate(jobs))
+
+    def _enter(self, entering: list[tuple[int, Job, int]]) -> None:
+        """(problem's place, job, row of the room) of each that enters."""
+        width, places = self._setting.width, len(self._occupants)
+        admission = blank_admission(self._chain, self._programs.rows, self._programs.bucket)
+        questions = [question_ids(self._setting.scorer, job) for _, job, _ in entering]
+        room = self._room.programs.size
+        longest = -(-max(map(len, questions)) // room) * room or 1  # a multiple, so that few shapes are compiled
+        entry = Entry(
+            prompts=np.zeros((places, longest), np.int32),
+            n=np.zeros(places, np.int32),
+            length=np.zeros(places, np.int32),
+            seed=np.zeros(places, np.uint32),
+            identity=np.zeros((places, 2), np.uint32),
+        )
+        for (place, job, row), question in zip(entering, questions, strict=True):
+            for sample in range(width):
+                write_admission(admission, place * width + sample, job, sample, row)
+            entry.prompts[place, : len(question)], entry.n[place] = question, len(question)
+            entry.length[place], entry.seed[place], entry.identity[place] = len(job.prompt), job.request.seed, job.identity
+            self._occupants[place] = Active(job, Tree(job.request.id, width, len(job.prompt), len(question)))
+        self.arena.enter(self._admit, self._room.cache, admission, entry)
+
+    def _rows(self, problem: int) -> slice:
+        return slice(problem * self._setting.width, (problem + 1) * self._setting.width)
+
+    def _grow(self, seen: dict[str, np.ndarray], problems: list[int], seconds: float) -> None:
+        """Adds a round to the trees, and splits its seconds among the problems in proportion to their model steps."""
+        tokenizer, scorer = self._model.tokenizer, self._setting.scorer
+        decode = (lambda ids: tokenizer.decode(ids)) if tokenizer else (lambda ids: " ".join(map(str, ids)))
+        seen["read"] = (seen["read"] + scorer.extra * seen["reads"]) if scorer else 0 * seen["read"]
+        work = (seen["emitted"] + seen["looked"]).astype(float)
+        total = sum(work[self._rows(problem)].sum() for problem in problems)
+        for problem in problems:
+            rows, active = self._rows(problem), self._occupants[problem]
+            mine = {name: values[rows] for name, values in seen.items()}
+            where = f"problem {active.job.request.id!r}, round {len(active.tree.rounds)}, row"
+            names = [f"{where} {row}" for row in range(self._setting.width)]
+            wrote = np.flatnonzero(mine["n"])  # an empty response has nothing to be scored
+            check_scores(scorer.name if scorer else "likelihood", mine["value"][wrote], [names[row] for row in wrote])
+            active.tree.add(mine, decode)
+            active.tree.seconds += float(seconds * work[rows].sum() / total) if total else 0.0
+
+    def _finish(self, problem: int) -> list[Response]:
+        """The responses of a problem that is done; its rows are free."""
+        active, self._occupants[problem] = self._occupants[problem], None
+        setting, rows = self._setting, range(self._programs.rows)[self._rows(problem)]
+        ledgers = active.tree.ledgers(self._model.config, setting.scorer)
+        scores, steps = jax.device_get((self.arena.paths.scores, self.arena.paths.steps))
+        responses = []
+        for sample, row in enumerate(rows):
+            values = jax.device_get(self._programs.read(self.arena.slots, jax.device_put(np.int32(row))))
+            self.used += int(values["length"])
+            more = {"scores": scores[row, : steps[row]]}
+            name = active.job.request.id
+            responses.append(response_of(self._model.tokenizer, name, sample, values, ledgers[sample], **more))
+        if setting.keep is not None:
+            setting.keep(active.tree.record())
+        return responses
+
+
+def plain(report: Report) -> dict[str, np.ndarray]:
+    """All fields of a report that was read, [B, …] each; `looked` and `read` summed, `reads` the number of steps read."""
+    n = np.stack(report.read)
+    sums = {"looked": sum(report.looked, np.zeros_like(report.emitted)), "read": n.sum(0), "reads": (n > 0).sum(0)}
+    return {**report.window._asdict(), **report.choice._asdict(), "scores": report.scores, "emitted": report.emitted, **sums}
