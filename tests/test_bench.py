@@ -11,13 +11,13 @@ import pytest
 from doubles.models import hash_model
 from doubles.tokenizer import ByteTokenizer
 
-from reasoning.bench import machine, mixed, peers, roofline, runs, stages, tables, workload
+from reasoning.bench import machine, mixed, peers, roofline, runs, sft, stages, tables, workload
 from reasoning.bench.contest import Timing
 from reasoning.bench.machine import Machine
 from reasoning.bench.models import Measured
 from reasoning.bench.ours import Ours
 from reasoning.bench.pairing import interleave, ratio
-from reasoning.bench.random_models import random_config
+from reasoning.bench.random_models import random_config, random_model
 from reasoning.decode.budget import budget_forcing
 from reasoning.decode.cyclic_reflection import cyclic_reflection
 from reasoning.decode.engine import STANDARD
@@ -230,5 +230,25 @@ def test_the_script_explains_itself_and_refuses_in_one_line(tmp_path):
     assert refused.returncode == 2
     assert (
         refused.stderr
-        == "error: say what to do, one of decode, prefill, mixed, stages, long, forcing, all; --help lists the flags\n"
+        == "error: say what to do, one of decode, prefill, mixed, stages, long, forcing, sft, all; --help lists the flags\n"
     )
+
+
+def test_packing_is_credited_with_padding(monkeypatch):
+    """A program whose seconds are the rows that it reads: tokens/s count the traces' tokens alone."""
+
+    class Rows:
+        def __init__(self, *arguments):
+            self.losses = [1.0]
+
+        def seconds(self, batch):
+            return float(getattr(batch, "segments", np.ones((1, 2, 1))).any(-1).sum())
+
+    monkeypatch.setattr(sft, "Trainer", Rows)
+    found = sft.sft(random_model("tiny"), ["transformers-f32"], lambda dtype: Rows(), 64, 2)
+    total = sum(len(one.ids) for one in sft.traces(512, 64))
+    packed, _, padded = (next(e for e in found["packing"] if e["layout"] == kind) for kind in ("packed", "bucketed", "padded"))
+    assert padded["tokens_per_second"].median == total / 32 and padded["padding"] == pytest.approx(1 - total / (32 * 64))
+    assert packed["over_padded"].median > 2 > padded["over_padded"].median == 1 and packed["padding"] < 0.2
+    assert [e["program"] for e in found["steps"]] == ["ours float32", "ours bfloat16", "transformers float32"]
+    assert found["steps"][0]["tokens_per_second"].median == 64 and "| packed" in sft.sft_table(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles.tokenizer import ByteTokenizer, TurnTokenizer
+from doubles.tokenizer import ByteTokenizer, ChatTokenizer
 from golden.train.regenerate import CASES, TRACE, readable
 
 from reasoning.data.traces import Trace
@@ -24,7 +24,7 @@ def test_a_token_is_learnt_that_should_not_be_or_the_other_way_round(smollm2, qw
         tokenizer = models[model].tokenizer
         assert readable(encode(TRACE, tokenizer, FORMS[form]), tokenizer) == golden[name]
     learnt = golden["qwen05"]["learnt"]
-    assert learnt[:3] == ["<|im_start|>", "think", "\n"] and learnt[-2:] == ["<|im_end|>", "\n"], "methods.md's rule, in words"
+    assert learnt[:3] == ["<|im_start|>", "think", "\n"] and learnt[-2:] == ["<|im_end|>", "\n"], "s1's rule, in words"
     assert golden["qwen05"]["not learnt"][-3:] == ["<|im_start|>", "assistant", "\n"]
 
 
@@ -62,9 +62,9 @@ def test_answer_is_announced_once_and_the_opening_is_written_once():
     assert form.response(Trace("a", "q", "t", "Answer: 5")) == "<think>\nt\n</think>\n\nAnswer: 5"
     assert form.response(Trace("a", "q", "t", "So it is. Answer: 5")).count("Answer:") == 1
     for opening in ("", "<think>\n"):
-        tokenizer = TurnTokenizer(opening)
+        tokenizer = ChatTokenizer(opening)
         assert tokenizer.decode(encode(TRACE, tokenizer, form).ids).count("<think>") == 1
-    assert end_of_turn(TurnTokenizer()) == "<stop>\n"
+    assert end_of_turn(ChatTokenizer()) == "<stop>\n"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_answer_is_announced_once_and_the_opening_is_written_once():
 )
 def test_a_bad_trace_is_learnt_silently(change, message):
     with pytest.raises(InputError, match=message):
-        encode(dataclasses.replace(TRACE, **change), TurnTokenizer(), FORMS["think"])
+        encode(dataclasses.replace(TRACE, **change), ChatTokenizer(), FORMS["think"])
 
 
 def test_a_template_that_ends_no_turn_teaches_a_model_never_to_stop():
@@ -90,7 +90,7 @@ def test_a_template_that_ends_no_turn_teaches_a_model_never_to_stop():
 
 def test_truncation_cuts_answers_off_and_nobody_hears_of_it():
     traces = [dataclasses.replace(TRACE, id=str(n), thinking="x" * n) for n in (10, 300, 20, 400)]
-    arguments = (traces, TurnTokenizer(), FORMS["think"])
+    arguments = (traces, ChatTokenizer(), FORMS["think"])
     with pytest.raises(InputError, match=r"2 of 4 examples are longer than max_tokens 150 .* longest is '400'"):
         encode_all(*arguments, max_tokens=150)
     dropped = encode_all(*arguments, max_tokens=150, too_long="drop")

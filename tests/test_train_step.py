@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from doubles.mesh_run import SHAPE, random_params
-from doubles.tokenizer import TurnTokenizer
+from doubles.tokenizer import ChatTokenizer
 from doubles.train_run import examples
 
 from reasoning.data.traces import Trace
@@ -25,7 +25,9 @@ from reasoning.train.batching import Batch, Batches, Layout
 from reasoning.train.examples import FORMS, encode
 from reasoning.train.step import depends, make_loss, make_step
 
-LOCAL = dataclasses.replace(SHAPE, num_layers=3, window=7, local_layers=(True, False, True), rope_local_theta=1e3, qk_norm=True)
+LOCAL = dataclasses.replace(
+    SHAPE, num_layers=3, window=7, local_layers=(True, False, True), rope_local_theta=1e3, qk_norm=True, tie_embeddings=True
+)
 SGD = optax.sgd(1.0)
 
 
@@ -71,6 +73,21 @@ def test_the_loss_is_not_that_of_the_model_that_answers():
         assert metrics.targets == len(nats) and metrics.tokens == sum(len(one.ids) for one in examples())
         np.testing.assert_allclose(metrics.loss, np.mean(nats), rtol=1e-5)
         np.testing.assert_allclose(metrics.token_accuracy, np.mean(hits), atol=1e-6)
+
+
+def test_the_gradient_is_not_that_of_the_model_that_answers():
+    """Through the forward pass of inference and a plain loss; the embedding is the head as well and gets both gradients."""
+    padded, net = jax.tree.map(lambda leaf: leaf[0], batch_of("padded", rows=10)), network(LOCAL)
+
+    @jax.jit
+    def plain(params):
+        hidden, _ = net.forward(params, padded.tokens, padded.positions, None)
+        each = optax.softmax_cross_entropy_with_integer_labels(net.head(params, hidden)[:, :-1], padded.tokens[:, 1:])
+        return jnp.where(padded.loss[:, 1:], each, 0).sum() / padded.loss.sum()
+
+    wanted = jax.tree.map(lambda leaf, gradient: leaf - gradient, params(LOCAL), jax.jit(jax.grad(plain))(params(LOCAL)))
+    for one, other in zip(jax.tree.leaves(taken(batch_of(), LOCAL)[0]), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_packing_changes_the_gradient():
@@ -205,7 +222,7 @@ def test_settings_that_there_are_not_are_refused():
 
 def test_what_was_learnt_is_not_what_the_engine_says():
     """Across the whole repository: traces → examples → packed batches → steps → engine."""
-    chat, form = TurnTokenizer(), FORMS["think"]
+    chat, form = ChatTokenizer(), FORMS["think"]
     traces = [Trace(str(i), f"{i} + {i}?", f"{i} and {i} is {2 * i}.", str(2 * i)) for i in range(8)]
     learnt = [encode(trace, chat, form) for trace in traces]
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(6e-3, b2=0.95))

@@ -69,6 +69,13 @@ def _transformers(gguf: Path, threads: int, dtype: str) -> Make:
     return lambda prompts, new: peers_transformers.Transformers(model, f"transformers {dtype}", prompts, new)
 
 
+def training_peer(gguf: Path, threads: int, dtype: str) -> Any:
+    """transformers' fine-tuning steps from the weights of a GGUF file (`peers_transformers.Training`)."""
+    from reasoning.bench import peers_transformers
+
+    return peers_transformers.Training(gguf, threads, dtype)
+
+
 def _llama(gguf: Path, threads: int, name: str) -> Make:
     from reasoning.bench import peers_llama
 

@@ -4,12 +4,12 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reasoning.bench import decode, forcing, long, machine, mixed, stages, tables
+from reasoning.bench import decode, forcing, long, machine, mixed, sft, stages, tables
 from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
-from reasoning.bench.peers import Make, open_peers
+from reasoning.bench.peers import Make, open_peers, training_peer
 
-NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "all")
+NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "sft", "all")
 PREFILL = ((8, 128), (1, 512))  # rows × prompt length
 
 
@@ -69,6 +69,15 @@ def _forcing(model, peers, s):
     return entry, tables.forcing_table(entry)
 
 
+def _sft(model, peers, s):
+    if model.network.training is None:
+        return None, "left out: this model is not trained"
+    able = s["gguf"] is not None and importlib.util.find_spec("torch") is not None
+    chosen = [peer for peer in s["peers"] if peer in sft.PEER] if able else []
+    entry = sft.sft(model, chosen, lambda dtype: training_peer(s["gguf"], s["threads"], dtype), 4 * s["prompt"], s["rounds"])
+    return entry, sft.sft_table(entry)
+
+
 _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "decode": _decode,
     "prefill": _prefill,
@@ -76,5 +85,6 @@ _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "stages": _stages,
     "long": _long,
     "forcing": _forcing,
+    "sft": _sft,
 }
 __all__: Sequence[str] = ("NAMES", "PREFILL", "run")

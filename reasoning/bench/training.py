@@ -1,23 +1,24 @@
-"""How fast this device trains: one AdamW step of the network in bfloat16 with float32 masters, and its share of the peak.
+"""How fast this device trains: optimizer steps of `reasoning.train` with AdamW and float32 masters, and their share of the peak.
 
     MFU = FLOPs of forward and backward (3 × forward, recomputation not counted) / seconds / measured peak
 
-Outputs of matrix products are kept for the backward pass, all else is computed again (`jax.checkpoint`).
-
-Axis legend: `B` sequences, `T` tokens.
+Axis legend: `A` micro-batches, `B` rows, `T` tokens.
 """
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from reasoning.models import transformer
 from reasoning.models.config import ModelConfig
 from reasoning.models.flops import head_flops, prefill_flops
+from reasoning.models.network import Network
+from reasoning.train import mesh
+from reasoning.train.batching import Batch
+from reasoning.train.step import default_dtype, make_step
 
 
 class Training(NamedTuple):
@@ -29,39 +30,48 @@ class Training(NamedTuple):
     losses: list[float]
 
 
+class Trainer:
+    """Steps of AdamW from float32 parameters; `compute_dtype` and `remat` of `reasoning.train.step.make_step`."""
+
+    def __init__(self, network: Network, params: Any, compute_dtype: str = "", remat: str = "none"):
+        optimizer = optax.adamw(1e-4)
+        self._state = mesh.init(params, optimizer)
+        self._step = mesh.compiled(make_step(network, optimizer, compute_dtype=compute_dtype, remat=remat))
+        self.losses: list[float] = []
+
+    def seconds(self, batch: Batch) -> float:
+        """Of one step on arrays [A, B, T]."""
+        begin = time.perf_counter()
+        self._state, metrics = self._step(self._state, {}, batch)
+        self.losses.append(float(metrics.loss))
+        return time.perf_counter() - begin
+
+
+def full_rows(tokens: np.ndarray) -> Batch:
+    """int32[B, T] → one micro-batch of rows without padding or prompt."""
+    ones = np.ones((1, *tokens.shape), np.int32)
+    positions = np.broadcast_to(np.arange(tokens.shape[1], dtype=np.int32), ones.shape)
+    return Batch(tokens[None], ones, positions, ones.astype(bool))
+
+
+def random_tokens(config: ModelConfig, batch: int, length: int) -> np.ndarray:
+    """int32[B, T]."""
+    return np.random.default_rng(0).integers(0, config.vocab_size, (batch, length)).astype(np.int32)
+
+
 def step_flops(config: ModelConfig, batch: int, length: int) -> int:
     """FLOPs of forward and backward over B × T tokens, head included."""
     return 3 * batch * (prefill_flops(config, length) + length * head_flops(config))
 
 
 def measure(config: ModelConfig, batch: int, length: int, peak: float, steps: int = 3) -> Training:
-    """Trains on one batch of random tokens, whose loss must fall; `peak` in FLOP/s of a bfloat16 matrix product."""
-    network, optimiser = transformer.network(config), optax.adamw(1e-4)
-    dtypes = jax.tree.map(lambda leaf: leaf.dtype, transformer.abstract_params(config, "bfloat16"))
+    """Trains on one batch of random tokens, whose loss must fall; `peak` in FLOP/s of a bfloat16 matrix product.
+
+    In the platform's dtype; on accelerators products are kept for the backward pass and the rest is computed again.
+    """
     masters = transformer.init_params(config, jax.random.key(0), "float32")
-    tokens = jnp.asarray(np.random.default_rng(0).integers(0, config.vocab_size, (batch, length)), jnp.int32)
-
-    def loss(masters, tokens):
-        params = jax.tree.map(lambda leaf, dtype: leaf.astype(dtype), masters, dtypes)
-        positions = jnp.broadcast_to(jnp.arange(length), tokens.shape)
-        hidden, _ = network.forward(params, tokens, positions, None)
-        logits = network.head(params, hidden)
-        return optax.softmax_cross_entropy_with_integer_labels(logits[:, :-1], tokens[:, 1:]).mean()
-
-    kept = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    value_and_grad = jax.value_and_grad(jax.checkpoint(loss, policy=kept))
-
-    def step(masters, state, tokens):
-        value, gradient = value_and_grad(masters, tokens)
-        updates, state = optimiser.update(gradient, state, masters)
-        return optax.apply_updates(masters, updates), state, value
-
-    run = jax.jit(step, donate_argnums=(0, 1))
-    state, losses, seconds = jax.jit(optimiser.init)(masters), [], []
-    for _ in range(steps + 1):
-        begin = time.perf_counter()
-        masters, state, value = jax.block_until_ready(run(masters, state, tokens))
-        seconds.append(time.perf_counter() - begin)
-        losses.append(float(value))
-    best = min(seconds[1:])
-    return Training(best, batch * length / best, step_flops(config, batch, length) / best / peak, losses)
+    trainer = Trainer(transformer.network(config), masters, remat="none" if default_dtype() == "float32" else "dots")
+    del masters
+    data = full_rows(random_tokens(config, batch, length))
+    best = min([trainer.seconds(data) for _ in range(steps + 1)][1:])
+    return Training(best, batch * length / best, step_flops(config, batch, length) / best / peak, trainer.losses)

@@ -68,7 +68,7 @@ class Layout:
 
 
 def rounded(length: int) -> int:
-    """The row in which `length` tokens lie: a multiple of `ROUND`, or of a quarter of the power of two below: few lengths."""
+    """The row in which `length` tokens lie: a multiple of `ROUND`, or of an eighth of the next power of two, so there are few."""
     unit = max(ROUND, 1 << max((length - 1).bit_length() - 3, 0))
     return -(-length // unit) * unit
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-CHUNK_BYTES = 64 << 20  # of the float32 logits of a chunk
+CHUNK_BYTES = 128 << 20  # of the float32 logits of a chunk
 
 
 class Sums(NamedTuple):

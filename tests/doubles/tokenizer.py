@@ -48,17 +48,22 @@ class ByteTokenizer:
         return self.encode(self.render(messages, **extra))
 
 
-class TurnTokenizer(ByteTokenizer):
-    """Bytes, with turns that end in the stop id and a line break."""
+class ChatTokenizer(ByteTokenizer):
+    """Bytes and a chat template whose turns end in the stop id, spelled "<stop>", and a line break.
 
-    def __init__(self, opening=""):
+    `opening` stands at the end of the prompt, as in templates that begin the assistant's thought themselves.
+    """
+
+    def __init__(self, opening: str = ""):
         super().__init__()
         self.opening = opening
 
-    def encode(self, text, *, bos=True):
-        parts = [super(TurnTokenizer, self).encode(part) for part in text.split("<stop>")]
-        return [*parts[0], *(token for part in parts[1:] for token in [self.stop_ids[0], *part])]
+    def encode(self, text: str, *, bos: bool = True) -> list[int]:
+        """Ids of `text`; "<stop>" is the stop id."""
+        first, *others = (super(ChatTokenizer, self).encode(part) for part in text.split("<stop>"))
+        return [*first, *(token for part in others for token in (self.stop_ids[0], *part))]
 
-    def render(self, messages, add_generation_prompt=True, **extra):
+    def render(self, messages, add_generation_prompt: bool = True, **extra) -> str:
+        """A turn is "role: content<stop>" and a line break."""
         turns = "".join(f"{one['role']}: {one['content']}<stop>\n" for one in messages)
         return turns + ("assistant: " + self.opening if add_generation_prompt else "")
