@@ -1,0 +1,41 @@
+"""A process reward model from the policy's weights, on Monte-Carlo labels of its own responses.
+
+Paper: Snell et al. 2024, arXiv 2408.03314, appendix D: soft values, binary cross-entropy, AdamW with β 0.9 and 0.95, batches of
+128, early stop on the loss of a tenth of the questions. Other than there: a model of 0.5 B or less, a learning rate of 1e-5 in
+place of 3e-5, and batches of 32.
+
+COMMAND
+  python scripts/label.py --workdir runs/pool --label majority --n 8
+  python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority
+
+MEASURED: not yet.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(arg=None):
+    """run, label, n: which labels; values: soft or hard; model: that drew the responses; seed, epochs."""
+    arg = common.parse_arg(arg, run="", label="majority", n=8, values="soft", model=common.MODEL, seed=0, epochs=2)
+    config = ConfigDict()
+    config.model, config.seed, config.epochs, config.every, config.patience = arg.model, arg.seed, arg.epochs, 20, 4
+    config.labels = {
+        "run": arg.run, "label": arg.label, "n": arg.n, "values": arg.values, "held_out": 0.1, "max_tokens": 1024,
+    }  # fmt: skip
+    config.batches = {"layout": "packed", "examples": 32, "rows": 2}
+    config.optimizer = {
+        "name": "adamw", "learning_rate": 1e-5, "schedule": "cosine", "warmup": 0.05, "b1": 0.9, "b2": 0.95, "eps": 1e-8,
+        "weight_decay": 0.0, "clip": 1.0, "momentum": 0.95,
+    }  # fmt: skip
+    config.step = {"compute_dtype": "", "remat": "none"}
+    config.export_dtype = "bfloat16"
+    return config
+
+
+def get_sweep():
+    """Soft values against hard ones, and the learning rate."""
+    return [{"config.labels.values": values} for values in ("soft", "hard")] + [
+        {"config.optimizer.learning_rate": rate} for rate in (3e-6, 3e-5)
+    ]

@@ -1,0 +1,186 @@
+"""A process reward model, trained on Monte-Carlo labels of the policy's own responses, from the policy's weights.
+
+    config.json, metrics.jsonl, evaluations.jsonl, tensorboard/, checkpoints/     as in `reasoning.train.sft`
+    model/    the model with the lowest held-out loss: a value head on the policy, in the layout of Hugging Face
+
+Questions, not responses, are held out. Training ends early when the held-out loss has not fallen for `patience` evaluations.
+Killed and started again it goes on from the last checkpoint. One process.
+
+Configuration, plain data: model, seed; labels (run, label, n, values, held_out: share of questions, max_tokens); batches
+(layout, examples, rows); epochs, every (steps between evaluations, and checkpoints), patience; optimizer and step as in
+`reasoning.train.settings`; export_dtype.
+
+Source: Snell et al. 2024, arXiv 2408.03314, appendix D (soft values, early stop on the loss of held-out questions); Wang et al.
+2023, arXiv 2312.08935 (Math-Shepherd).
+"""
+
+import contextlib
+import dataclasses
+import math
+import random
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import reasoning
+from reasoning.errors import InputError
+from reasoning.evaluation.finished import open_finished
+from reasoning.evaluation.step_metrics import auroc, calibration_error
+from reasoning.models.model import Model
+from reasoning.models.transformer import abstract_params
+from reasoning.records import exclusive
+from reasoning.train import identity
+from reasoning.train import mesh as meshes
+from reasoning.train.batching import Layout
+from reasoning.train.checkpoints import Checkpoints, Info, abstract_of
+from reasoning.train.monitor import Monitor
+from reasoning.train.optim import optimizer, schedule
+from reasoning.train.signals import Stop
+from reasoning.train.step_values import ValueBatches, Valued, make_scores, make_step, read_values, scored
+
+KEYS = {
+    "": ("model", "seed", "labels", "batches", "epochs", "every", "patience", "optimizer", "step", "export_dtype"),
+    "labels": ("run", "label", "n", "values", "held_out", "max_tokens"),
+    "batches": ("layout", "examples", "rows"),
+    "step": ("compute_dtype", "remat"),
+}
+
+
+def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model: Model | None = None) -> bool:
+    """Trains until the end or until SIGTERM; whether the end was reached.
+
+    Args:
+      config: see the module; resolved, JSON-able.
+      show: a progress bar on standard error.
+      model: the policy, instead of the one that `config` names; parameters in float32.
+    Raises:
+      InputError: a wrong configuration, a run without labels, a directory of another run, a loss that is not finite.
+    """
+    check(config)
+    part = config["labels"]
+    with contextlib.ExitStack() as stack:
+        # ------------------------------------------------------------------ labels and model
+        run = open_finished(Path(part["run"]))
+        stack.enter_context(exclusive(workdir))
+        policy = model or reasoning.load(config["model"], "float32")
+        valued = read_values(run, part["label"], part["n"], policy, part["values"], part["max_tokens"])
+        learnt, held = split(valued, part["held_out"], config["seed"])
+        made = config["batches"]
+        layout = Layout(made["layout"], made["examples"], made["rows"], seed=config["seed"])
+        batches = ValueBatches(learnt, layout)
+        total = config["epochs"] * batches.steps
+        data = identity.digest_of([example for one in valued for example in one[1:]])
+        mine = identity.check(workdir, config, data, policy.source)
+        identity.write(workdir, mine)
+
+        # ------------------------------------------------------------------ what learns, and where it was left
+        judge = with_value_head(policy, config["seed"])
+        settings = dict(config["optimizer"])
+        rates = schedule(settings.pop("schedule"), settings.pop("learning_rate"), total, settings.pop("warmup"))
+        optimise = optimizer(rates, **settings)
+        step_of = jax.jit(make_step(judge.network, optimise, part["n"], **config["step"]), donate_argnums=0)
+        scores = jax.jit(make_scores(judge.network, **config["step"]))
+        state = meshes.init(judge.params, optimise)
+        checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", keep=1, best=False))
+        begun = checkpoints.restore(abstract_of(state), mine["hash"])
+        step, losses = 0, []
+        if begun:
+            state, info = begun
+            step, losses = info.step, list(info.extra["losses"])
+            batches.seek(info.position)
+        monitor = stack.enter_context(Monitor(workdir, config, step, total, show))
+        stop = stack.enter_context(Stop())
+
+        # ------------------------------------------------------------------ the loop
+        while step < total and not over(losses, config["patience"]):
+            state, metrics = step_of(state, jax.tree.map(jnp.asarray, next(batches)))
+            step += 1
+            if not bool(metrics.finite):
+                raise InputError(f"step {step} gave a loss of {float(metrics.loss)}; lower optimizer.learning_rate")
+            values = {name: float(getattr(metrics, name)) for name in ("loss", "accuracy", "targets", "grad_norm")}
+            monitor.step(step, values | {"learning_rate": float(rates(step - 1)), "epoch": step / batches.steps})
+            due = step % config["every"] == 0 or step == total
+            if due:
+                found = measure(scores, state.params, held, layout, part["n"])
+                losses.append(found["held_out/loss"])
+                monitor.evaluation(step, found, {})
+                if losses[-1] == min(losses):
+                    export(judge, state.params, workdir / "model", config["export_dtype"])
+            if due or stop.asked(step):
+                monitor.sync()
+                checkpoints.save(state, Info(step, batches.position, mine["hash"], {"losses": losses}))
+                checkpoints.wait()
+            if stop.asked(step):
+                break
+        return step == total or over(losses, config["patience"])
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raises InputError for missing and unknown keys, and for numbers that cannot be."""
+    for name, wanted in KEYS.items():
+        part = config if not name else config[name]
+        for key in wanted:
+            if key not in part:
+                raise InputError(f"the config lacks {name and name + '.'}{key}; see configs/prm.py for what it needs")
+        unknown = next((key for key in part if key not in wanted), None)
+        if unknown is not None:
+            raise InputError(f"the config has an unknown key {name and name + '.'}{unknown}; known: {', '.join(wanted)}")
+    for name in ("epochs", "every", "patience"):
+        if isinstance(config[name], bool) or not isinstance(config[name], int) or config[name] < 1:
+            raise InputError(f"the config's {name} must be a whole number ≥ 1, got {config[name]!r}")
+    if not config["labels"]["run"]:
+        raise InputError("the config names no run with labels; write --config configs/prm.py:run=DIRECTORY")
+
+
+def split(valued: list[Valued], share: float, seed: int) -> tuple[list[Valued], list[Valued]]:
+    """(responses to learn, those of a `share` of the questions, drawn with `seed`). Raises InputError if either is empty."""
+    questions = sorted({one.problem for one in valued})
+    count = math.ceil(share * len(questions))
+    if not 0 < count < len(questions):
+        raise InputError(
+            f"labels.held_out {share} leaves {count} of {len(questions)} questions held out; both parts need one at least"
+        )
+    chosen = set(random.Random(seed).sample(questions, count))
+    return [one for one in valued if one.problem not in chosen], [one for one in valued if one.problem in chosen]
+
+
+def with_value_head(policy: Model, seed: int) -> Model:
+    """The policy with one number a token in place of its language head; the new head is small and random."""
+    config = dataclasses.replace(policy.config, language_head=False, num_labels=1, score_bias=True)
+    kernel = 0.02 * jax.random.normal(jax.random.key(seed), (1, config.d_model), jnp.float32)
+    params = {name: part for name, part in policy.params.items() if name != "head"}
+    params["score"] = {"kernel": kernel, "bias": jnp.zeros(1, jnp.float32)}
+    return dataclasses.replace(policy, config=config, params=params)
+
+
+def measure(scores, params, held: list[Valued], layout: Layout, n: int) -> dict[str, float]:
+    """Loss in nats a step, AUROC of "any ending right" and calibration error, on responses that are not trained on."""
+    batches = ValueBatches(held, dataclasses.replace(layout, seed=0))
+    probability, right = scored(scores, params, [jax.tree.map(jnp.asarray, next(batches)) for _ in range(batches.steps)])
+    value, p = right / n, np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
+    loss = -np.mean(value * np.log(p) + (1 - value) * np.log1p(-p))
+    return {
+        "held_out/loss": float(loss),
+        "held_out/auroc": auroc(probability, right > 0),
+        "held_out/calibration_error": calibration_error(p, value),
+    }
+
+
+def over(losses: list[float], patience: int) -> bool:
+    """Whether the last `patience` evaluations were all worse than the best one before them."""
+    return len(losses) > patience and min(losses[-patience:]) > min(losses[:-patience])
+
+
+def export(judge: Model, params: Any, path: Path, dtype: str) -> None:
+    """Writes the model to `path`, in place of an earlier one. Raises InputError."""
+    fresh = path.with_name(f".{path.name}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    cast = jax.tree.map(lambda leaf, spec: np.asarray(leaf).astype(spec.dtype), params, abstract_params(judge.config, dtype))
+    reasoning.save(dataclasses.replace(judge, params=cast), fresh)
+    shutil.rmtree(path, ignore_errors=True)
+    fresh.rename(path)

@@ -1,0 +1,141 @@
+"""Training of a process reward model: it learns what its labels say, its file is read as it was trained, a kill is harmless."""
+
+import copy
+import json
+import types
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from doubles import tiny_chat
+from doubles.stepper import Stepper
+
+import reasoning
+from reasoning.errors import InputError
+from reasoning.evaluation import experiment, selection
+from reasoning.evaluation.finished import open_finished
+from reasoning.evaluation.rollouts import label
+from reasoning.train import prm, step_values
+from reasoning.weights.export import flat
+
+RUN = {
+    "model": "fake",
+    "task": {"family": "doubles.sums", "size": 24},
+    "methods": {"cot": {"method": "majority", "n": 4, "temperature": 1.0, "max_tokens": 60, "instruction": ""}},
+}
+CONFIG = {
+    "model": "", "seed": 0, "epochs": 12, "every": 24, "patience": 3, "export_dtype": "float32",
+    "labels": {"run": "", "label": "cot", "n": 4, "values": "hard", "held_out": 0.2, "max_tokens": 200},
+    "batches": {"layout": "packed", "examples": 16, "rows": 2},
+    "optimizer": {
+        "name": "adamw", "learning_rate": 1e-2, "schedule": "constant", "warmup": 0.0, "b1": 0.9, "b2": 0.95, "eps": 1e-8,
+        "weight_decay": 0.0, "clip": 1.0, "momentum": 0.95,
+    },
+    "step": {"compute_dtype": "", "remat": "none"},
+}  # fmt: skip
+
+
+class Bytes(Stepper):
+    """The stepper with the tokenizer of a model that can be trained."""
+
+    def __init__(self, tokenizer, **options):
+        super().__init__(**options)
+        self.model = types.SimpleNamespace(tokenizer=tokenizer, config=types.SimpleNamespace(vocab_size=258), source="")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A tiny policy, a labelled run of its "responses", and a reward model trained on them."""
+    path = tmp_path_factory.mktemp("prm")
+    policy = reasoning.load(tiny_chat.write(path / "tiny"), "float32")
+    experiment.evaluate(RUN, path / "run", show=False, engine=Bytes(policy.tokenizer))
+    label(open_finished(path / "run"), "cot", Bytes(policy.tokenizer), n=4, show=False)
+    config = copy.deepcopy(CONFIG) | {"model": str(path / "tiny")}
+    config["labels"]["run"] = str(path / "run")
+    assert prm.train(config, path / "whole", show=False)
+    return types.SimpleNamespace(path=path, policy=policy, config=config, run=open_finished(path / "run"))
+
+
+def test_mistakes_are_not_learnt(made):
+    found = [json.loads(line)["scores"] for line in (made.path / "whole" / "evaluations.jsonl").read_text().splitlines()]
+    assert found[-1]["held_out/auroc"] > 0.9 and found[-1]["held_out/loss"] < 0.5
+
+
+def test_the_written_model_scores_other_tokens_than_it_was_trained_on(made):
+    """Trained in packed rows, read step by step with a cache: the same numbers, and votes that find the right answers."""
+    model = reasoning.load(made.path / "whole" / "model", "float32")
+    spec = {"kind": "prm", "format": "own", "model": str(made.path / "whole" / "model"), "dtype": "float32"}
+    engine = types.SimpleNamespace(model=made.policy)
+    engine.model = types.SimpleNamespace(tokenizer=made.policy.tokenizer, config=made.policy.config, source="", name="")
+    selection.score(made.path / "run", "cot", spec, engine, show=False)
+    lines = [json.loads(line) for line in (made.path / "run/cot/scores/prm-own.jsonl").read_text().splitlines()][1:]
+    incremental = {(line["problem"], line["sample"]): line["scores"] for line in lines}
+    valued = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
+    batches = step_values.ValueBatches(valued[:4], prm.Layout("padded", 4, 4))
+    batch = next(batches)
+    scores = step_values.make_scores(model.network)(model.params, type(batch)(*(jnp.asarray(leaf[0]) for leaf in batch)))
+    for one in valued[:4]:
+        problem, sample = one.example.id.split("/")
+        row = next(r for r in range(4) if np.array_equal(batch.tokens[0, r, : len(one.example.ids)], one.example.ids))
+        ends = np.flatnonzero(one.example.loss)
+        wanted = 1 / (1 + np.exp(-np.asarray(scores)[row, ends, 0]))
+        np.testing.assert_allclose(incremental[problem, int(sample)], wanted, rtol=0, atol=1e-4)
+    rows = {(row.label, row.samples): row.accuracy.value for row in selection.rows(made.run, "cot", "prm-own")}
+    assert rows["best-of-N, last", 4] > rows["majority", 4] + 0.1
+
+
+def test_a_killed_training_ends_with_other_weights(made, monkeypatch):
+    asked = prm.Stop.asked
+    monkeypatch.setattr(prm.Stop, "asked", lambda self, step, now=False: step == 7)
+    assert not prm.train(made.config, made.path / "killed", show=False)
+    monkeypatch.setattr(prm.Stop, "asked", asked)
+    assert prm.train(made.config, made.path / "killed", show=False)
+    whole, killed = (flat(reasoning.load(made.path / name / "model", "float32").params) for name in ("whole", "killed"))
+    assert all(np.array_equal(leaf, killed[path]) for path, leaf in whole.items())
+
+
+def test_values_stand_beside_the_ends_of_steps(made):
+    soft = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
+    hard = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
+    assert {one.problem for one in soft} == {one.problem for one in hard} and len(soft) == len(hard)
+    for one, other in zip(soft, hard, strict=True):
+        ends = np.flatnonzero(one.example.loss)
+        text = [made.policy.tokenizer.decode(one.example.ids[: end + 1].tolist()) for end in ends]
+        bad = np.array(["bad" in part for part in text])
+        assert not one.right.ids[ends][bad].any() and set(other.right.ids[ends]) <= {0, 4}
+        assert not np.delete(one.right.ids, ends).any()
+    batch = next(step_values.ValueBatches(soft, prm.Layout("packed", 16, 2)))
+    assert batch.right.shape == batch.tokens.shape and not batch.right[~batch.loss].any() and batch.right.any()
+
+
+def test_a_response_of_a_held_out_question_is_learnt(made):
+    valued = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
+    learnt, held = prm.split(valued, 0.2, 0)
+    assert len(learnt) + len(held) == len(valued)
+    assert not {one.problem for one in learnt} & {one.problem for one in held}
+    assert len({one.problem for one in held}) == 5
+    with pytest.raises(InputError, match="leaves 24 of 24 questions held out"):
+        prm.split(valued, 1.0, 0)
+
+
+def test_training_goes_on_when_it_only_gets_worse():
+    assert prm.over([3.0, 2.0, 2.1, 2.2, 2.3], 3) and not prm.over([3.0, 2.0, 2.1, 2.2, 1.9], 3) and not prm.over([1.0, 2.0], 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patience": 0}, "patience must be a whole number"),
+        ({"labels": {**CONFIG["labels"]}}, "names no run with labels"),
+        ({"steps": 3}, "unknown key steps"),
+        ({"values": "some"}, "values are one of soft, hard"),
+        ({"n": 5}, "5.jsonl is missing; scripts/label.py makes it"),
+        ({"max_tokens": 3}, "labels no response of at most 3 tokens"),
+    ],
+)
+def test_a_wrong_configuration_trains(made, tmp_path, change, message):
+    config = copy.deepcopy(made.config)
+    part = config["labels"] if change.keys() <= config["labels"].keys() else config
+    part |= change
+    with pytest.raises(InputError, match=message):
+        prm.train(config, tmp_path / "new", show=False, model=made.policy)
