@@ -37,7 +37,7 @@ from reasoning.records import exclusive
 from reasoning.train import identity
 from reasoning.train import mesh as meshes
 from reasoning.train.batching import Layout
-from reasoning.train.checkpoints import Checkpoints, Info, abstract_of
+from reasoning.train.checkpoints import Checkpoints, Info
 from reasoning.train.monitor import Monitor
 from reasoning.train.optim import optimizer, schedule
 from reasoning.train.signals import Stop
@@ -87,7 +87,8 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
         scores = jax.jit(make_scores(judge.network, **config["step"]))
         state = meshes.init(judge.params, optimise)
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", keep=1, best=False))
-        begun = checkpoints.restore(abstract_of(state), mine["hash"])
+        places = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state)
+        begun = checkpoints.restore(places, mine["hash"])
         step, losses = 0, []
         if begun:
             state, info = begun
