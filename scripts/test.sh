@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Environment, the three small models that the tests read, lint, then the fast suite. What is there already is skipped.
 #
-#     scripts/test.sh                       # everything
+#     scripts/test.sh                       # the fast suite
+#     scripts/test.sh -m slow               # the tests marked slow, which .ci/run runs too; -m "" is both
 #     scripts/test.sh tests/test_loop.py    # arguments go to pytest, which runs two files at a time (-n 0: one)
 #
 # The live comparison with Hugging Face transformers is apart: .ci/run installs it and runs tests/parity.
@@ -13,4 +14,4 @@ python=$(scripts/setup_env.sh)
 
 "$python" -m ruff check
 "$python" -m ruff format --check
-"$python" -m pytest -q -n 2 --dist loadfile "$@"
+"$python" -m pytest -q -n 2 --dist loadfile -m "not slow" "$@"
