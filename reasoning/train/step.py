@@ -131,20 +131,23 @@ def make_step(
         whole, pull = jax.vjp(lambda params: merged(params, frozen), state.params)
         leaves, structure = jax.tree.flatten(training.cast(whole, dtype))
 
+        targets = jnp.sum(targets_of(batch), dtype=jnp.int32)
+        count = jnp.maximum(targets, 1).astype(jnp.float32)
+
         def loss(learnt, micro):
+            """This micro-batch's part of the mean over all targets: dividing here spares a pass over all gradients."""
             learnt = iter(learnt)
             full = [next(learnt) if one else leaf for one, leaf in zip(learns, leaves, strict=True)]
-            return micro_loss(jax.tree.unflatten(structure, full), micro)
+            nats, correct = micro_loss(jax.tree.unflatten(structure, full), micro)
+            return nats / count, correct
 
         learnt = [leaf for one, leaf in zip(learns, leaves, strict=True) if one]
         (nats, correct), gradients = summed(loss, learnt, batch)
-        targets = jnp.sum(targets_of(batch), dtype=jnp.int32)
-        count = jnp.maximum(targets, 1).astype(jnp.float32)
         found = iter(gradients)
         cotangents = [
-            next(found) / count if one else jnp.zeros_like(leaf) for one, leaf in zip(learns, jax.tree.leaves(whole), strict=True)
+            (next(found) if one else jnp.zeros_like(leaf)).astype(leaf.dtype)
+            for one, leaf in zip(learns, jax.tree.leaves(whole), strict=True)
         ]
-        cotangents = [g.astype(leaf.dtype) for g, leaf in zip(cotangents, jax.tree.leaves(whole), strict=True)]
         (gradient,) = pull(jax.tree.unflatten(structure, cotangents))
         grad_norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(nats) & jnp.isfinite(grad_norm)
@@ -153,7 +156,7 @@ def make_step(
         opt_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), opt_state, state.opt_state)
         params = optax.apply_updates(state.params, updates)
         metrics = Metrics(
-            loss=nats / count,
+            loss=nats,
             token_accuracy=correct / count,
             targets=targets,
             tokens=jnp.sum(batch.segments > 0, dtype=jnp.int32),
@@ -170,7 +173,7 @@ def summed(loss: Callable, params: Any, batch: Batch):
     """(loss, correct) and float32 gradients, each summed over the micro-batches; one without targets costs nothing."""
 
     def one(micro):
-        (nats, correct), gradients = jax.value_and_grad(lambda p: tuple(loss(p, micro)), has_aux=True)(params)
+        (nats, correct), gradients = jax.value_and_grad(loss, has_aux=True)(params, micro)
         return (nats, correct), jax.tree.map(lambda g: g.astype(jnp.float32), gradients)
 
     if batch.tokens.shape[0] == 1:
