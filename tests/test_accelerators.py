@@ -98,6 +98,7 @@ print(json.dumps([measure(1), measure(3), {"weights": weights, "cache": cache}])
 """
 
 
+@pytest.mark.slow
 def test_qwen_32b_with_16_rows_of_32k_fits_on_eight_devices_of_80_gb():
     """Compiled at depths 1 and 3. Weights and cache of all 64 layers are counted exactly; only what depth adds to the rest is
     extrapolated, and it is next to nothing, since layers run one after the other and reuse the same temporaries.

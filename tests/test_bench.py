@@ -27,6 +27,8 @@ from reasoning.models import flops
 from reasoning.models.model import Model
 from reasoning.models.transformer import abstract_params
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SETTINGS = {"peers": [], "threads": 1, "batch": [2], "prompt": 8, "new": 8, "rounds": 1, "prefill": [(2, 8)]}
 SETTINGS |= {"requests": 7, "slots": 2, "median": 4, "longest": 24}

@@ -4,11 +4,14 @@ import re
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from reasoning.bench import device, hlo, machine, trace
 from reasoning.bench.random_models import random_config
 from reasoning.bench.training import step_flops
 from reasoning.models import flops
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = """HloModule jit_decode
 

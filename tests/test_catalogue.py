@@ -70,6 +70,7 @@ def leftovers(tmp_path):
     return [p for p in home.rglob("*") if p.is_file() and ".partial" not in str(p) and not p.name.endswith(".lock")]
 
 
+@pytest.mark.slow
 def test_parts_concatenated_alphabetically_or_run(index, tmp_path, capsys):
     make_parts(index, *range(1, 12))
     found = catalogue.fetch("thing", manifest(tmp_path, parts(11)))

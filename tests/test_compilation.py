@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 from doubles.models import hash_model
 from doubles.stages import SMALL
@@ -17,6 +19,7 @@ print(compilation.misses(), compilation.hits() > 0, tokens)
 """
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing(tmp_path):
     here = Path(__file__).parent
     changes = {"PYTHONPATH": f"{here}{os.pathsep}{here.parent}", "REASONING_CACHE": str(tmp_path), "JAX_PLATFORMS": "cpu"}

@@ -30,6 +30,7 @@ def plain(config) -> dict:
 
 
 @EVERY
+@pytest.mark.slow
 def test_config_names_what_does_not_exist(path, tmp_path):
     own = tmp_path / "own.jsonl"
     own.write_text("".join(f'{{"question": "1 + {i} =", "answer": "{1 + i}"}}\n' for i in range(3)))
@@ -196,6 +197,7 @@ def test_typing_error_is_not_explained(monkeypatch, arguments, message):
         ("def get_config(arg=None):\n    return 5", "get_config() returned 5"),
     ],
 )
+@pytest.mark.slow
 def test_broken_config_file_prints_a_stack_trace(tmp_path, text, message):
     path = tmp_path / "broken.py"
     path.write_text(text + "\n")
@@ -214,6 +216,7 @@ def test_broken_config_file_prints_a_stack_trace(tmp_path, text, message):
         ([COT, "--config.methods.cot.n=0", "--workdir=/nowhere/run"], "n must be a whole number"),
     ],
 )
+@pytest.mark.slow
 def test_typing_error_prints_a_stack_trace(arguments, message):
     script = str(ROOT / "scripts" / "evaluate.py")
     done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False, cwd="/")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from doubles import vocabulary, weight_files
 
 from reasoning.models.model import Model
@@ -30,6 +31,7 @@ def tiny(path):
     return export.save(Model(config, read_params(files, config), vocabulary.tokenizer()), path / "tiny.gguf", "gguf")
 
 
+@pytest.mark.slow
 def test_three_conversions_do_not_lead_back(tmp_path):
     source = tiny(tmp_path)
     hf = convert("--model", source, "--to", "hf", "--out", tmp_path / "hf")

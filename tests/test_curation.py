@@ -285,6 +285,7 @@ def test_a_report_tells_other_numbers_than_the_files(path, tmp_path):
         assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_command_does_not_work_or_a_kill_loses_what_is_finished(path, tmp_path):
     """Killed with −9 inside of a filter, started again: the bytes of a run that nobody killed."""
     file = tmp_path / "mine.py"

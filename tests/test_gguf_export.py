@@ -138,6 +138,7 @@ def test_vocabulary_changes_on_the_way_through_a_gguf(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["smollm2", "qwen05"])
+@pytest.mark.slow
 def test_real_vocabulary_changes_on_the_way_through_a_gguf(name, request):
     """Every key that we write is what the published file says (tokens, types, merges, ids, template)."""
     model = request.getfixturevalue(name)

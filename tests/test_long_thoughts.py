@@ -22,6 +22,7 @@ def lognormal_lengths(median, sigma, tail, count=64, seed=0):
     return [*np.clip(lengths, 8, tail).astype(int).tolist(), tail, tail, tail]
 
 
+@pytest.mark.slow
 def test_a_few_long_answers_multiply_the_cache_of_all():
     """64 requests for real, scaled down: allocated over used at most 2 over all bucket groups together."""
     model = hash_model(context=256)
@@ -78,6 +79,7 @@ def test_a_plan_with_rows_that_are_no_pairs_is_refused():
         Engine(hash_model(), plan=plan | {"rows": [64, 3]})
 
 
+@pytest.mark.slow
 def test_a_sweep_of_knobs_compiles_more_than_one_decode_program_a_bucket(caplog):
     """A ceiling: three buckets and one chain are three decode programs, one room and three ways into slots."""
     engine = Engine(hash_model(sharpness=2.0), max_slots=4)

@@ -29,6 +29,7 @@ def outcome(data, tensor, slots):
     return json.loads(apart("-m", "doubles.mesh_run", str(data), str(tensor), str(slots), devices=4))
 
 
+@pytest.mark.slow
 def test_a_shard_of_the_rows_is_bit_for_bit_an_engine_of_as_many_rows():
     one, four = outcome(*ONE), outcome(*DATA)
     assert four["greedy"] == one["greedy"] and four["sampled"] == one["sampled"]
@@ -37,6 +38,7 @@ def test_a_shard_of_the_rows_is_bit_for_bit_an_engine_of_as_many_rows():
 
 
 @pytest.mark.parametrize("mesh", [BOTH, COPIES])
+@pytest.mark.slow
 def test_greedy_tokens_do_not_depend_on_the_mesh(mesh):
     tokens = [{name: (row[0], row[2]) for name, row in outcome(*shape)["greedy"].items()} for shape in (ONE, mesh)]
     assert tokens[0] == tokens[1]

@@ -76,8 +76,11 @@ def placed(scores, live, keep):
     return number, parents_of(number), copies_of(parents_of(number))
 
 
-@given(st.lists(st.tuples(st.floats(-5, 5, width=32), st.booleans()), min_size=6, max_size=6), st.integers(1, 8))
-@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-5, 5, width=32, allow_subnormal=False), st.booleans()), min_size=6, max_size=6),
+    st.integers(1, 8),
+)
+@settings(max_examples=30, deadline=None)
 def test_parents_do_not_fill_the_slots_or_move_who_stays(pairs, keep):
     scores, live = np.array([a for a, _ in pairs], np.float32), np.array([b for _, b in pairs])
     number, parents, copies = map(np.asarray, placed(scores, live, np.int32(keep)))

@@ -38,6 +38,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_frequencies_are_right_when_rows_with_other_settings_share_the_batch(engine):
     """Temperature applied twice, an inverted mask or a neighbour's threshold would all skew these counts."""
     requests = [Request(id=name, tokens=PROMPT, n=DRAWS, knobs=knobs) for name, knobs in SETTINGS.items()]

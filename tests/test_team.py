@@ -209,6 +209,7 @@ def launch(tmp_path, config, count):
     ]
 
 
+@pytest.mark.slow
 def test_two_real_processes_make_other_samples_than_one(tmp_path):
     config = {**CONFIG, "model": "hash", "methods": {"vote": {"method": "majority", "n": 2, "max_tokens": 8}}}
     children = launch(tmp_path, config, 2)
@@ -223,6 +224,7 @@ def test_two_real_processes_make_other_samples_than_one(tmp_path):
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.slow
 def test_a_killed_process_costs_the_run(tmp_path, blow):
     config = {**CONFIG, "model": "slow", "methods": {"vote": {"method": "majority", "n": 60}}}
     children = launch(tmp_path, config, 2)

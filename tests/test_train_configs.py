@@ -89,6 +89,7 @@ def test_mistake_prints_a_stack_trace(arguments, message, tmp_path):
     assert message in done.stderr and done.stderr.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_recipe_of_the_paper_does_not_fit_together():
     """A tiny Qwen2.5 on four devices: every device holds a quarter of masters and moments, all of it updated in place."""
     memory = json.loads(apart(__file__, devices=4))

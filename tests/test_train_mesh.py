@@ -17,6 +17,8 @@ from reasoning.models.transformer import abstract_params
 from reasoning.sharding import check_coverage
 from reasoning.train import mesh
 
+pytestmark = pytest.mark.slow
+
 MESHES = ("4,1,1", "2,1,2", "1,1,4", "1,2,2")
 
 

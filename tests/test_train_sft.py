@@ -114,6 +114,7 @@ def whole(files):
     return config, files / "whole"
 
 
+@pytest.mark.slow
 def test_killed_run_is_another_run(whole, files, monkeypatch):
     """Killed with −9 behind an arbitrary step, and stopped with SIGTERM behind another; then finished."""
     config, uninterrupted = whole
@@ -138,6 +139,7 @@ def test_killed_run_is_another_run(whole, files, monkeypatch):
     assert [point.step for point in board.Scalars("evaluation/sums/accuracy")] == [0, 4, 8]
 
 
+@pytest.mark.slow
 def test_model_learns_nothing_or_is_not_the_one_exported(whole):
     config, workdir = whole
     losses = [line["loss"] for line in lines(workdir)]
@@ -201,6 +203,7 @@ def test_loss_that_is_not_finite_is_trained_on(files, tmp_path):
         ({"epochs": 3}, "holds a run of another config: epochs was 2, now 3"),
     ],
 )
+@pytest.mark.slow
 def test_directory_of_another_run_is_continued(whole, files, changes, message):
     config, workdir = whole
     before = sorted(path.name for path in workdir.rglob("*"))
@@ -215,6 +218,7 @@ def test_directory_of_an_evaluation_is_trained_in(files, tmp_path):
         train(config_of(files), tmp_path, show=False)
 
 
+@pytest.mark.slow
 def test_other_traces_under_the_same_name_are_trained_on(whole, files):
     config, workdir = whole
     write_traces(files / "traces.jsonl", [dataclasses.replace(TRACES[0], thinking="changed"), *TRACES[1:]])
@@ -225,6 +229,7 @@ def test_other_traces_under_the_same_name_are_trained_on(whole, files):
         write_traces(files / "traces.jsonl", TRACES)
 
 
+@pytest.mark.slow
 def test_truncated_checkpoint_loses_the_run(whole, tmp_path, capfd):
     """The one before it is taken, and the end is the same; so is a model that was exported already."""
     config, workdir = whole

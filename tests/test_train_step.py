@@ -63,6 +63,7 @@ def assert_same(found, wanted, rtol=1e-5):
         np.testing.assert_allclose(one, other, rtol=0, atol=rtol)
 
 
+@pytest.mark.slow
 def test_the_loss_is_not_that_of_the_model_that_answers():
     """Each example alone, through the forward pass of inference, in numpy: prompts and padding are no part of it."""
     model, nats, hits = Model(SHAPE, params()), [], []
@@ -128,6 +129,7 @@ def test_micro_batches_are_averaged_as_means_or_empty_ones_count():
 
 
 @pytest.mark.parametrize("settings", [{"remat": "dots"}, {"scan_layers": True, "remat": "full"}])
+@pytest.mark.slow
 def test_saving_memory_or_compile_time_changes_the_gradient(settings):
     assert_same(taken(batch_of(), LOCAL, **settings), taken(batch_of(), LOCAL))
 
@@ -175,6 +177,7 @@ def test_chunks_of_logits_have_another_gradient(size, monkeypatch):
         np.testing.assert_allclose(one / 3, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_products_lose_the_gradient():
     exact, (rough, metrics) = taken(batch_of()), taken(batch_of(), compute_dtype="bfloat16")
     np.testing.assert_allclose(metrics.loss, exact[1].loss, rtol=1e-2)
@@ -193,6 +196,7 @@ def test_a_step_that_is_not_finite_poisons_the_weights():
     assert taken(batch_of())[1].finite
 
 
+@pytest.mark.slow
 def test_what_is_frozen_gets_a_gradient():
     def merge(scales, base):
         layer = base["layers"]["1"]
@@ -226,6 +230,7 @@ def test_settings_that_there_are_not_are_refused():
         make_step(network(scores), SGD)
 
 
+@pytest.mark.slow
 def test_what_was_learnt_is_not_what_the_engine_says():
     """Across the whole repository: traces → examples → packed batches → steps → engine."""
     chat, form = ChatTokenizer(), FORMS["think"]

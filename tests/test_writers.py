@@ -312,6 +312,7 @@ def test_the_summary_counts_something_else():
     ]
 
 
+@pytest.mark.slow
 def test_the_script_writes_elsewhere_or_leaves_something_behind(tmp_path):
     config = tmp_path / "mine.py"
     config.write_text(
