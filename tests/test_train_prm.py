@@ -18,6 +18,8 @@ from reasoning.evaluation.rollouts import label
 from reasoning.train import prm, step_values
 from reasoning.weights.export import flat
 
+pytestmark = pytest.mark.slow
+
 RUN = {
     "model": "fake",
     "task": {"family": "doubles.sums", "size": 24},
