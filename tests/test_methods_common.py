@@ -9,6 +9,7 @@ import re
 import pytest
 from doubles.fake_engine import FakeEngine
 
+from reasoning.data.tasks import Problem
 from reasoning.decode.base import Chain
 from reasoning.decode.engine import STANDARD
 from reasoning.errors import InputError
@@ -202,6 +203,15 @@ def test_method_is_any_callable_bundle():
 def test_problem_without_a_question_escapes_as_a_key_error():
     with pytest.raises(InputError, match="needs the fields id and question, one has id, text"):
         method("direct").requests([{"id": "a", "text": "1 + 1"}])
+    with pytest.raises(InputError, match="needs the fields id and question, one has question"):
+        list(method("direct").run(FakeEngine(), [{"question": "1 + 1"}]))
+
+
+def test_problems_of_a_task_can_be_graded_and_not_run():
+    """A `Problem` is no mapping; `run` takes it as `requests` does."""
+    problem = Problem("a", "1 + 1", "2", "sums")
+    (result,) = method("direct").run(FakeEngine(), [problem])
+    assert result.id == "a"
 
 
 def test_argument_of_the_method_below_is_lost_or_keeps_its_default():

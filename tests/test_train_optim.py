@@ -122,9 +122,12 @@ def test_stacked_layers_are_one_matrix():
 
 
 def test_every_parameter_of_every_family_has_a_rule():
-    parameters.kinds(abstract_params(CONFIG))
     gemma = dataclasses.replace(CONFIG, family="gemma3", num_layers=2, window=8, local_layers=(True, False))
-    parameters.kinds(abstract_params(gemma))
+    for config in (CONFIG, gemma):
+        for path in jax.tree.leaves(parameters.paths(abstract_params(config))):
+            found = parameters.kind(path)
+            assert found.decays == path.endswith("kernel"), path
+            assert bool(found.outputs) == ("layers/" in path and path.endswith("kernel")), path
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class Method:
         Raises:
           InputError: two problems share an id (they would share their random numbers and their records); `each` lacks a problem.
         """
-        problems = [problem if isinstance(problem, Mapping) else vars(problem) for problem in problems]
+        problems = mappings(problems)
         for problem in problems:
             if not {"id", "question"} <= problem.keys():
                 raise InputError(f"a problem needs the fields id and question, one has {', '.join(map(str, problem))}; add them")
@@ -174,9 +174,9 @@ class Method:
         return extract(response.text)
 
     def run(self, engine, problems: Iterable[Mapping[str, Any]]) -> Iterator[Result]:
-        """A `Result` per problem as soon as its last sample is done; problems are mappings with `id` and `question`."""
-        problems = list(problems)
-        by_id = {problem["id"]: problem for problem in problems}
+        """A `Result` per problem as soon as its last sample is done; problems as in `requests`."""
+        problems = mappings(problems)
+        by_id = {problem.get("id"): problem for problem in problems}
         scorer = judge(engine, self.scorer) if self.scorer else None
         groups: dict[str, list[Response]] = {}
         for response in self.generate(engine, problems):
@@ -213,6 +213,11 @@ class Method:
         values = [self.vote.value(steps) for steps in scores] if sees_scores(self.vote) else ()
         winner = cast(self.vote, responses[0].id, answers, lengths, values)
         return Result(responses[0].id, winner, answers, responses, once, scores)
+
+
+def mappings(problems: Iterable[Any]) -> list[Mapping[str, Any]]:
+    """Problems as mappings, whatever they are (`Method.requests`)."""
+    return [problem if isinstance(problem, Mapping) else vars(problem) for problem in problems]
 
 
 def unique_ids(ids: Iterable[str]) -> None:
