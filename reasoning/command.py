@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 from reasoning.errors import InputError
+from reasoning.records import digest
+
+flags.disclaim_key_flags()  # flags that are defined here are those of the script, and --help shows them
 
 
 def run(main: Callable[[Sequence[str]], None], subcommands: Sequence[str] = ()) -> None:
@@ -38,6 +42,30 @@ def config(flag: flags.FlagHolder) -> dict[str, Any]:
     except OSError as error:
         reason = " ".join(str(error).splitlines()[-1].split())
         raise InputError(f"--{flag.name}: {reason}; name a file as in configs/") from error
+
+
+def config_path(config: Any) -> Path:
+    """runs/<config file>-<hash of the resolved config>: a place of its own for each, so that two never mix and one resumes."""
+    stem = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    return Path("runs") / f"{stem}-{digest(config)[:8]}"
+
+
+def process_flags() -> Callable[[], Any]:
+    """Defines the flags of a script that several processes may run together; what it returns is to be called before JAX's
+    backend starts, and says which process this is. Raises InputError (`reasoning.processes.start`)."""
+    from reasoning import processes  # imports JAX, which not every script needs
+
+    choices = "Several processes: as the launcher says, as JAX finds its cluster, or never."
+    count = "How many processes there are, with --coordinator_address."
+    index = "Which of them this is, from 0, with --coordinator_address."
+    holders = (
+        flags.DEFINE_enum("distributed", "auto", processes.MODES, choices),
+        flags.DEFINE_string("coordinator_address", None, "host:port of process 0, where no launcher tells."),
+        flags.DEFINE_integer("num_processes", None, count),
+        flags.DEFINE_integer("process_id", None, index),
+        flags.DEFINE_integer("patience", processes.PATIENCE, "Seconds until all processes must have shown up.", lower_bound=1),
+    )
+    return lambda: processes.start(*(holder.value for holder in holders))
 
 
 def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], subcommands: Sequence[str]) -> int:

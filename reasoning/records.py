@@ -7,6 +7,7 @@ start drops. A full disk becomes one clear line for the user, and the file is cu
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -44,6 +45,11 @@ def dumps(record: Mapping[str, Any]) -> bytes:
     """One record as a line of JSON with its newline; keys keep their order, so equal records are equal bytes."""
     # A lone surrogate is written as \udc80, which is also how JSON escapes it.
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def digest(value: Any) -> str:
+    """sha256 of a JSON-able value, hexadecimal; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:

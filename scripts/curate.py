@@ -13,18 +13,19 @@ from ml_collections import config_flags
 
 from reasoning import command
 from reasoning.evaluation import curation, curation_report
-from reasoning.evaluation.identity import digest
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file and its argument, configs/curate.py:name=value,…", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the results. Unset: runs/curate-<hash of the resolved config>.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the results. Unset: runs/<config file>-<hash of the resolved config>."
+)
 
 
 def main(argv):
     del argv
     config = command.config(CONFIG)
-    workdir = Path(WORKDIR.value) if WORKDIR.value else Path("runs") / f"curate-{digest(config)[:8]}"
+    workdir = Path(WORKDIR.value) if WORKDIR.value else command.config_path(config)
     made = curation.curate(config, workdir)
     found = curation_report.report(made)
     print(found.text())

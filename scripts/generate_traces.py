@@ -16,7 +16,6 @@ from reasoning import command
 from reasoning.data.traces import write_traces
 from reasoning.data.writers.pool import write_pool
 from reasoning.data.writers.summary import summary
-from reasoning.evaluation.identity import digest
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "configs/traces.py, configs/star.py or one like them.", lock_config=True)
 OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file. Unset: runs/<config file>-<hash of the resolved config>.jsonl.")
@@ -26,7 +25,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Run directory of a model's sampl
 def main(argv):
     del argv
     config = command.config(CONFIG)
-    output = Path(OUTPUT.value) if OUTPUT.value else default_output(config)
+    output = Path(OUTPUT.value) if OUTPUT.value else command.config_path(config).with_suffix(".jsonl")
     if "families" in config:
         traces = write_pool(config)
     else:
@@ -35,12 +34,6 @@ def main(argv):
         traces = star.traces(config, Path(WORKDIR.value) if WORKDIR.value else output.with_suffix(""))
     write_traces(output, traces)
     print(f"{summary(traces)}\n\ntraces  {output}")
-
-
-def default_output(config) -> Path:
-    """A file of its own for every resolved config."""
-    stem = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    return Path("runs") / f"{stem}-{digest(config)[:8]}.jsonl"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from reasoning import command
-from reasoning.evaluation.identity import digest
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file and its argument, configs/file.py:name=value,…", lock_config=True
@@ -25,8 +24,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Run directory. Unset: runs/<conf
 def main(argv):
     del argv
     config = command.config(CONFIG)
-    stem = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    workdir = Path(WORKDIR.value or f"runs/{stem}-{digest(config)[:8]}")
+    workdir = Path(WORKDIR.value) if WORKDIR.value else command.config_path(config)
     from reasoning.train.prm import train  # starts JAX's backend
 
     if train(config, workdir):

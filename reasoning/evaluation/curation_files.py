@@ -8,8 +8,8 @@ from typing import Any
 
 from reasoning.data.curation.why import Why
 from reasoning.errors import InputError
-from reasoning.evaluation.identity import digest, first_difference, git_commit, version
-from reasoning.records import write_json
+from reasoning.evaluation.identity import first_difference, git_commit, version
+from reasoning.records import digest, write_json
 
 PACKAGES = ("reasoning", "numpy", "tokenizers", "reasoning-gym")
 

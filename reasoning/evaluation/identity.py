@@ -4,7 +4,6 @@ It holds the resolved configuration and its hash, a hash of the problems, the en
 bits of a float), the source of the weights, and, for the reader, the git commits and package versions that took part.
 """
 
-import hashlib
 import json
 import platform
 import subprocess
@@ -15,7 +14,7 @@ from typing import Any
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.records import write_json
+from reasoning.records import digest, write_json
 
 PACKAGES = ("reasoning", "jax", "jaxlib", "flax", "numpy", "tokenizers", "reasoning-gym", "math-verify")
 
@@ -69,11 +68,6 @@ def check_weights(workdir: Path, identity: Mapping[str, Any], model: Mapping[str
 def digest_of(problems: Iterable[Problem]) -> str:
     """Hash of what the problems say."""
     return digest([[problem.id, problem.question, problem.answer] for problem in problems])
-
-
-def digest(value: Any) -> str:
-    """sha256 of a JSON-able value, hexadecimal; the order of keys does not matter."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def first_difference(old: Any, new: Any, name: str = "") -> str:

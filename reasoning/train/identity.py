@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.errors import InputError
-from reasoning.evaluation.identity import digest, first_difference, git_commit, version
-from reasoning.records import write_json
+from reasoning.evaluation.identity import first_difference, git_commit, version
+from reasoning.records import digest, write_json
 from reasoning.train.examples import Example
 
 PACKAGES = ("reasoning", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers")
