@@ -133,7 +133,8 @@ def test_two_processes_write_one_directory(tmp_path):
 
 
 CHILD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a script runs with & ignores it
 sys.path[:0] = [{root!r}, {tests!r}]
 from pathlib import Path
 from doubles.fake_engine import FakeEngine
