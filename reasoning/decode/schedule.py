@@ -21,7 +21,7 @@ from reasoning.decode.plan import Plan
 from reasoning.decode.programs import Programs, blank_admission
 from reasoning.decode.requests import Job, Response
 from reasoning.decode.slots import STOP_ID, STOP_REASONS, THOUGHT_ENDS
-from reasoning.decode.waiting import Room
+from reasoning.decode.waiting import Queue
 from reasoning.models.flops import generated_flops, prefill_flops
 from reasoning.models.model import Model
 
@@ -62,16 +62,20 @@ class Group:
 
     def __init__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """entrance: prompt length → (RoomPrograms, admit) for such prompts."""
-        self._model, self._programs, self._entrance = model, programs, entrance
+        self._model, self._programs = model, programs
         self._chain, self._plan, self._tables = chain, plan, tables
-        self._jobs = collections.deque(sorted(jobs, key=lambda job: entrance(len(job.prompt))[0].size))
-        self._room: Room | None = None
+        self._queue = Queue(jobs, entrance, model.params)
         self._waiting: collections.deque[Sample] = collections.deque()
         self._occupants: list[Sample | None] = [None] * programs.rows
         self._steps = jax.device_put(np.int32(plan.steps))
         self.live = 0
-        self.reserved = programs.bucket * max(programs.rows, sum(len(job.samples) for job in jobs))
+        self._rows_reserved = programs.bucket * max(programs.rows, sum(len(job.samples) for job in jobs))
         self.used = 0
+
+    @property
+    def reserved(self) -> int:
+        """See the class."""
+        return self._rows_reserved + self._queue.reserved
 
     def run(self) -> Iterator[Response]:
         """Responses as they finish."""
@@ -108,29 +112,17 @@ class Group:
     def _refill(self, slots):
         """Gives every free slot to the next waiting sample, prefilling prompts as they are needed."""
         free = [row for row, occupant in enumerate(self._occupants) if occupant is None]
-        while free and (self._waiting or self._jobs):
+        while free and (self._waiting or self._queue):
             if not self._waiting:
-                self._prefill()
+                found = enumerate(self._queue.prefill())
+                self._waiting.extend(Sample(job, number, row) for row, job in found for number in job.samples)
             admission = blank_admission(self._chain, self._programs.rows, self._programs.bucket)
             while free and self._waiting:
                 row, sample = free.pop(0), self._waiting.popleft()
                 self._occupants[row] = sample
                 write_admission(admission, row, sample.job, sample.number, sample.room_row)
-            slots = self._admit(slots, self._room.cache, jax.device_put(admission), self._tables)
+            slots = self._queue.admit(slots, self._queue.room.cache, jax.device_put(admission), self._tables)
         return slots
-
-    def _prefill(self):
-        """Writes the next few prompts into a room of their size and queues their samples."""
-        programs, self._admit = self._entrance(len(self._jobs[0].prompt))
-        if self._room is None or self._room.programs is not programs:
-            self._room = None  # before the next one is allocated
-            self._room = Room(programs, self._model.params)
-            self.reserved += programs.rows * programs.size
-        jobs = [self._jobs.popleft()]
-        while self._jobs and len(jobs) < programs.rows and self._entrance(len(self._jobs[0].prompt))[0] is programs:
-            jobs.append(self._jobs.popleft())
-        self._room.fill([job.prompt for job in jobs])
-        self._waiting.extend(Sample(job, number, row) for row, job in enumerate(jobs) for number in job.samples)
 
     @staticmethod
     def _charge(then: list[Sample | None], emitted: np.ndarray, seconds: float):

@@ -16,9 +16,10 @@ A chunk's keys and values are the same bits in whichever row and call they were 
 Axis legend: `W` rows of the waiting room, `T` chunk, `S` cache length of the room.
 """
 
+import collections
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reasoning.decode.plan import Plan, room_rows
+from reasoning.decode.requests import Job
 from reasoning.decode.spread import WHOLE, Spread
 from reasoning.models.network import Network
 from reasoning.sharding import mesh_of
@@ -133,6 +135,38 @@ class Room:
             piece = jax.device_put((tokens[:, begin : begin + chunk], np.int32(begin), lengths))
             self.cache = self.programs.prefill(self._params, self.cache, *piece)
             self.calls += 1
+
+
+class Queue:
+    """Jobs whose prompts are still to be prefilled. Rooms come by size, so prompts of one size follow each other.
+
+    Attributes:
+      room: the one that was filled last. admit: the way from it into the slots. reserved: cache positions of all rooms so far.
+    """
+
+    def __init__(self, jobs: Iterable[Job], entrance: Callable[[int], tuple[RoomPrograms, Callable[..., Any]]], params):
+        """entrance: prompt length → (programs of such rooms, admit)."""
+        self._jobs = collections.deque(sorted(jobs, key=lambda job: entrance(len(job.prompt))[0].size))
+        self._entrance, self._params = entrance, params
+        self.room: Room | None = None
+        self.admit: Callable[..., Any] | None = None
+        self.reserved = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def prefill(self) -> list[Job]:
+        """Writes the next few prompts into a room of their size; job i of the result is in its row i."""
+        programs, self.admit = self._entrance(len(self._jobs[0].prompt))
+        if self.room is None or self.room.programs is not programs:
+            self.room = None  # before the next one is allocated
+            self.room = Room(programs, self._params)
+            self.reserved += programs.rows * programs.size
+        jobs = [self._jobs.popleft()]
+        while self._jobs and len(jobs) < programs.rows and self._entrance(len(self._jobs[0].prompt))[0] is programs:
+            jobs.append(self._jobs.popleft())
+        self.room.fill([job.prompt for job in jobs])
+        return jobs
 
 
 def _common(new: np.ndarray, old: np.ndarray) -> int:

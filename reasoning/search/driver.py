@@ -22,7 +22,7 @@ from reasoning.decode.plan import Plan
 from reasoning.decode.programs import Programs, blank_admission
 from reasoning.decode.requests import Job, Response
 from reasoning.decode.schedule import response_of, write_admission
-from reasoning.decode.waiting import Room
+from reasoning.decode.waiting import Queue
 from reasoning.errors import InputError
 from reasoning.models.model import Model
 from reasoning.rewards.base import Scorer, check_scores
@@ -103,7 +103,7 @@ class SearchGroup:
     """Searches the jobs of one bucket; attributes as of `reasoning.decode.schedule.Group`, and `arena`."""
 
     def __init__(self, setting: Searching, model, programs, entrance, chain, plan, tables, jobs: list[Job]):
-        self._setting, self._model, self._programs, self._entrance = setting, model, programs, entrance
+        self._setting, self._model, self._programs = setting, model, programs
         self._chain, self._plan, width = chain, plan, setting.width
         shape = Shape(programs.rows // width, width, setting.step_tokens, setting.rounds, setting.aggregation)
         scorer, ids = setting.scorer, size(setting.scorer, setting.step_tokens)
@@ -114,17 +114,21 @@ class SearchGroup:
             made[key] = Rounds(setting.search, setting.scorer, chain, shape, programs.slots, tables, ids)
         self._rounds = made[key]
         self.arena = Arena(model, programs, self._rounds, setting.scorer, setting.search.rollout, tables)
-        self._jobs = collections.deque(sorted(jobs, key=lambda job: entrance(len(job.prompt))[0].size))
+        self._queue = Queue(jobs, entrance, model.params)
         self._waiting: collections.deque[tuple[Job, int]] = collections.deque()
-        self._room: Room | None = None
         self._occupants: list[Active | None] = [None] * shape.problems
-        self.reserved = programs.bucket * max(programs.rows, width * len(jobs))
+        self._rows_reserved = programs.bucket * max(programs.rows, width * len(jobs))
         self.used = self.live = 0
 
     @property
     def compile_seconds(self) -> float:
         """Spent compiling programs of its own."""
         return self._rounds.compile_seconds - self._compiled
+
+    @property
+    def reserved(self) -> int:
+        """Cache positions set aside: of all rows, and of waiting rooms."""
+        return self._rows_reserved + self._queue.reserved
 
     def run(self) -> Iterator[Response]:
         """The W responses of a problem as soon as all of them are complete."""
@@ -156,33 +160,20 @@ class SearchGroup:
     def refill(self) -> None:
         """Gives the rows of every problem that is done to the next one, prefilling prompts as they are needed."""
         free = [problem for problem, active in enumerate(self._occupants) if active is None]
-        while free and (self._waiting or self._jobs):
+        while free and (self._waiting or self._queue):
             if not self._waiting:
-                self._prefill()
+                self._waiting.extend((job, row) for row, job in enumerate(self._queue.prefill()))
             entering = []
             while free and self._waiting:
                 entering.append((free.pop(0), *self._waiting.popleft()))
             self._enter(entering)
-
-    def _prefill(self) -> None:
-        """Writes the next few prompts into a room of their size; each is prefilled once, for all rows of its problem."""
-        programs, self._admit = self._entrance(len(self._jobs[0].prompt))
-        if self._room is None or self._room.programs is not programs:
-            self._room = None  # before the next one is allocated
-            self._room = Room(programs, self._model.params)
-            self.reserved += programs.rows * programs.size
-        jobs = [self._jobs.popleft()]
-        while self._jobs and len(jobs) < programs.rows and self._entrance(len(self._jobs[0].prompt))[0] is programs:
-            jobs.append(self._jobs.popleft())
-        self._room.fill([job.prompt for job in jobs])
-        self._waiting.extend((job, row) for row, job in enumerate(jobs))
 
     def _enter(self, entering: list[tuple[int, Job, int]]) -> None:
         """(problem's place, job, row of the room) of each that enters."""
         width, places = self._setting.width, len(self._occupants)
         admission = blank_admission(self._chain, self._programs.rows, self._programs.bucket)
         questions = [question_ids(self._setting.scorer, job) for _, job, _ in entering]
-        room = self._room.programs.size
+        room = self._queue.room.programs.size
         longest = -(-max(map(len, questions)) // room) * room or 1  # a multiple, so that few shapes are compiled
         entry = Entry(
             prompts=np.zeros((places, longest), np.int32),
@@ -197,7 +188,7 @@ class SearchGroup:
             entry.prompts[place, : len(question)], entry.n[place] = question, len(question)
             entry.length[place], entry.seed[place], entry.identity[place] = len(job.prompt), job.request.seed, job.identity
             self._occupants[place] = Active(job, Tree(job.request.id, width, len(job.prompt), len(question)))
-        self.arena.enter(self._admit, self._room.cache, admission, entry)
+        self.arena.enter(self._queue.admit, self._queue.room.cache, admission, entry)
 
     def _rows(self, problem: int) -> slice:
         return slice(problem * self._setting.width, (problem + 1) * self._setting.width)
