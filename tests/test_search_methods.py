@@ -1,6 +1,7 @@
 """Searches as methods: the front door, resumable runs, votes by score, and what over-optimisation comes to in the limit."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from reasoning.methods.searching import ByScore
 from reasoning.records import read_lines
 from reasoning.search.beam import Beam
 from reasoning.search.driver import Searching
+from reasoning.search.spelling import question_ids
 
 PROBLEMS = [Problem(f"p{index}", f"{index} + 1 =", str(index + 1), "sums") for index in range(3)]
 SMALL = {"n": 4, "max_tokens": 20, "step_tokens": 6, "step_ends": ("\n",), "instruction": "", "rounds": 12}
@@ -47,6 +49,13 @@ def test_search_by_name_does_not_reach_the_engine(engine):
     ledger = plain["p0"].ledger
     assert ledger.scorer > ledger.prompt == plain["p0"].responses[0].ledger.prompt
     assert all(len(response.scores) >= 3 for response in plain["p0"].responses)
+
+
+def test_a_scorer_of_texts_reads_the_instruction_as_part_of_the_question():
+    """It reads the same question while a search runs as afterwards, in a finished pool (`Candidate.question`)."""
+    (request,) = method("beam_search", instruction="Be brief.", examples=(("1 + 1 =", "2"),)).requests(PROBLEMS[:1])
+    text = dataclasses.replace(letter_scorer({}), question=lambda text: list(text.encode()))
+    assert bytes(question_ids(text, SimpleNamespace(request=request)).tolist()).decode() == PROBLEMS[0].question
 
 
 def test_answer_of_a_search_is_the_majority():

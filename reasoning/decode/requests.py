@@ -23,6 +23,7 @@ class Request:
       seed: the run's seed, 0 … 2³²−1.
       max_tokens: new tokens at most; None takes `generate`'s. stop: strings that end the response, added to `generate`'s.
       knobs: settings of this request alone; they override `generate`'s.
+      question: the problem without instruction and examples, for scorers that read texts; "" takes the last message.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Request:
     max_tokens: int | None = None
     stop: Sequence[str] = ()
     knobs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    question: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -134,6 +134,7 @@ class Method:
                 seed=self.seed,
                 knobs=dict(self.each.get(problem["id"], {})),
                 samples=None if samples is None else tuple(samples[problem["id"]]),
+                question=problem["question"],
             )
             for problem in wanted
         ]

@@ -47,7 +47,7 @@ def question_ids(scorer: Scorer | None, job: Job) -> np.ndarray:
     if scorer.question is None:
         return job.prompt
     request = job.request
-    text = request.prompt if request.messages is None else request.messages[-1]["content"]
+    text = request.question or (request.prompt if request.messages is None else request.messages[-1]["content"])
     if text is None:
         raise InputError(f"request {request.id!r} has ids alone, and scorer {scorer.name!r} reads text; give it a prompt")
     return np.asarray(scorer.question(text), np.int32)
