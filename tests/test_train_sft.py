@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from doubles import tiny_chat
+from doubles.ports import free_port
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import reasoning
@@ -151,6 +153,63 @@ def test_model_learns_nothing_or_is_not_the_one_exported(whole):
     assert np.all(np.isfinite(model.logits(np.array([prompt]))))
     old = flat(reasoning.load(config["model"], "float32").params)
     assert not any(np.array_equal(leaf, old[path]) for path, leaf in flat(model.params).items() if leaf.ndim > 1)
+
+
+# ---------------------------------------------------------------------------------------------------- as users start it
+
+CONFIG_FILE = (
+    "import json\nfrom ml_collections import ConfigDict\n\n\ndef get_config(arg=None):\n    return ConfigDict(json.loads({!r}))\n"
+)
+
+
+def start(config, path, workdir, *flags):
+    """scripts/train_sft.py as a process of its own; `path` is where its config file goes."""
+    path.write_text(CONFIG_FILE.format(json.dumps(config)))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
+    command = [sys.executable, str(ROOT / "scripts" / "train_sft.py"), f"--config={path}", f"--workdir={workdir}", *flags]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+
+@pytest.mark.slow
+def test_script_that_is_told_to_stop_saves_nothing_or_fails(files, tmp_path):
+    """SIGTERM in mid-run: exit status 0 and a checkpoint; the same command goes on, and all steps stand once."""
+    config = config_of(files, epochs=100, checkpoints__every=1000)
+    workdir, metrics = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
+    first = start(config, tmp_path / "config.py", workdir)
+    deadline = time.monotonic() + 300
+    while first.poll() is None and time.monotonic() < deadline and not (metrics.exists() and len(lines(workdir)) > 3):
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    out, err = first.communicate(timeout=300)
+    assert first.returncode == 0 and "stopped and saved" in out, err[-2000:]
+    reached = len(lines(workdir))
+    assert 3 < reached < 400 and [int(path.name) for path in (workdir / "checkpoints").iterdir()] == [reached]
+    again = start(config, tmp_path / "config.py", workdir)
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0 and str(workdir / "model") in out, err[-2000:]
+    assert [line["step"] for line in lines(workdir)] == list(range(1, 401))
+
+
+@pytest.mark.slow
+def test_two_processes_train_another_model_than_one(files, tmp_path):
+    """The whole loop: data, checkpoints, evaluation and export, over gloo; losses and weights are those of one device."""
+    changes = {"batches__rows": 2, "evaluation__every": 4, "evaluation__tasks": {"sums": SUMS}}
+    assert train(config_of(files, **changes), tmp_path / "one", show=False)
+    two = config_of(files, **changes, mesh__data=2)
+    address = f"--coordinator_address=localhost:{free_port()}"
+    flags = ["--distributed=on", address, "--num_processes=2", "--patience=120"]
+    both = [start(two, tmp_path / f"{i}.py", tmp_path / "two", *flags, f"--process_id={i}") for i in range(2)]
+    for one in both:
+        _, err = one.communicate(timeout=600)
+        assert one.returncode == 0, err[-2000:]
+    ours, theirs = lines(tmp_path / "one"), lines(tmp_path / "two")
+    assert [line["step"] for line in theirs] == list(range(1, 9))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose([b["loss"], b["grad_norm"]], [a["loss"], a["grad_norm"]], rtol=1e-4)
+    for path, leaf in weights(tmp_path / "one").items():
+        np.testing.assert_allclose(weights(tmp_path / "two")[path], leaf, rtol=1e-3, atol=1e-4, err_msg=path)
+    scores = [lines(tmp_path / name, "evaluations.jsonl")[-1]["scores"]["held_out/loss"] for name in ("one", "two")]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------ what it is asked to do
