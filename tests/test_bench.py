@@ -11,7 +11,7 @@ import pytest
 from doubles.models import hash_model
 from doubles.tokenizer import ByteTokenizer
 
-from reasoning.bench import machine, mixed, peers, roofline, runs, sft, stages, tables, workload
+from reasoning.bench import machine, mixed, peers, random_models, roofline, runs, search, sft, stages, tables, workload
 from reasoning.bench.contest import Timing
 from reasoning.bench.machine import Machine
 from reasoning.bench.models import Measured
@@ -184,6 +184,19 @@ def test_overheads_are_relative_to_greedy(document):
     assert other["overhead_percent"][0] == pytest.approx(100 * (other["ms_per_step"] / greedy["ms_per_step"] - 1))
 
 
+@pytest.mark.slow
+def test_a_search_is_timed_without_its_rounds_or_reads_steps_twice(monkeypatch):
+    monkeypatch.setattr(search, "PROBLEMS", 3)
+    monkeypatch.setattr(search, "WIDTHS", (2,))
+    tiny = random_models.random_model("tiny")
+    found = search.search(tiny, prompt=8, slots=4, rounds=2)
+    (entry,) = found["batched"]
+    assert entry["n"] == 2 and entry["slots"] == 4 and entry["speedup"][1] <= entry["speedup"][0] <= entry["speedup"][2]
+    assert 0 < entry["outside"][1] <= entry["outside"][2] < 1
+    assert found["scoring"]["tokens"] == {"each step once": 8 * (8 + 64), "whole text": 8 * (4 * 8 + 16 + 32 + 48 + 64)}
+    assert "one by one / batched" in tables.search_table(found)
+
+
 def test_ours_writes_every_token_past_a_stop_id():
     model, prompts = hash_model(), workload.prompts(2, 8, None, 257)
     tokens = Ours(model, prompts, 8).decode().tokens
@@ -230,10 +243,7 @@ def test_the_script_explains_itself_and_refuses_in_one_line(tmp_path):
     assert "transformers and llama.cpp" in shown.stdout and "--rounds" in shown.stdout
     refused = bench("decide")
     assert refused.returncode == 2
-    assert (
-        refused.stderr
-        == "error: say what to do, one of decode, prefill, mixed, stages, long, forcing, sft, all; --help lists the flags\n"
-    )
+    assert "say what to do, one of decode, prefill, mixed, stages, long, forcing, search, sft, all; --help" in refused.stderr
 
 
 def test_packing_is_credited_with_padding(monkeypatch):

@@ -4,12 +4,12 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reasoning.bench import decode, forcing, long, machine, mixed, sft, stages, tables
+from reasoning.bench import decode, forcing, long, machine, mixed, search, sft, stages, tables
 from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
 from reasoning.bench.peers import Make, open_peers, training_peer
 
-NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "sft", "all")
+NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "search", "sft", "all")
 PREFILL = ((8, 128), (1, 512))  # rows × prompt length
 
 
@@ -69,6 +69,13 @@ def _forcing(model, peers, s):
     return entry, tables.forcing_table(entry)
 
 
+def _search(model, peers, s):
+    if model.network.training is None:
+        return None, "left out: this model has no body that could bear the head of a reward model"
+    entry = search.search(model, s["prompt"] // 2, s["slots"], s["rounds"])
+    return entry, tables.search_table(entry)
+
+
 def _sft(model, peers, s):
     if model.network.training is None:
         return None, "left out: this model is not trained"
@@ -85,6 +92,7 @@ _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "stages": _stages,
     "long": _long,
     "forcing": _forcing,
+    "search": _search,
     "sft": _sft,
 }
 __all__: Sequence[str] = ("NAMES", "PREFILL", "run")

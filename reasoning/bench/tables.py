@@ -77,3 +77,33 @@ def long_table(entry: Mapping[str, Any]) -> str:
     speed, ratio = entry["tokens"] / entry["seconds"], entry["allocated"] / entry["used"]
     row = (str(entry["requests"]), str(entry["longest"]), str(entry["tokens"]), f"{speed:.0f}", groups, f"{ratio:.2f}")
     return markdown(header, [row])
+
+
+def search_table(entry: Mapping[str, Any]) -> str:
+    """Of `reasoning.bench.search.search`."""
+    header = ("N", "slots", "batched, s", "one by one, s", "one by one / batched", "outside decoding and scoring, %")
+    rows = [
+        (
+            str(e["n"]),
+            str(e["slots"]),
+            *(f"{statistics.median(e['seconds'][name]):.1f}" for name in ("batched", "one by one")),
+            spread(e["speedup"]),
+            spread([100 * share for share in e["outside"]], 1),
+        )
+        for e in entry["batched"]
+    ]
+    found = entry["scoring"]
+    heads = ("scoring", "rows", "steps", "tokens", "seconds", "whole text / it")
+    faster = {"each step once": spread(found["speedup"]), "whole text": "1"}
+    lines = [
+        (
+            name,
+            str(found["rows"]),
+            str(found["steps"]),
+            str(found["tokens"][name]),
+            f"{statistics.median(found['seconds'][name]):.2f}",
+            faster[name],
+        )
+        for name in ("each step once", "whole text")
+    ]
+    return f"{markdown(header, rows)}\n\n{markdown(heads, lines)}"
