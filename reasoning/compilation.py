@@ -10,11 +10,18 @@ from pathlib import Path
 import jax
 
 _counts = {"/jax/compilation_cache/cache_hits": 0, "/jax/compilation_cache/cache_misses": 0}
+_STAGES = ("jaxpr_trace", "jaxpr_to_mlir_module", "backend_compile")
+_spent = {f"/jax/core/compile/{stage}_duration": 0.0 for stage in _STAGES}
 
 
 def _count(event: str, **kwargs) -> None:
     if event in _counts:
         _counts[event] += 1
+
+
+def _spend(event: str, duration: float, **kwargs) -> None:
+    if event in _spent:
+        _spent[event] += duration
 
 
 def enable() -> None:
@@ -36,4 +43,10 @@ def hits() -> int:
     return _counts["/jax/compilation_cache/cache_hits"]
 
 
+def seconds() -> float:
+    """Spent by this process on tracing, lowering and compiling, and on reading compiled programs from the cache, so far."""
+    return sum(_spent.values())
+
+
 jax.monitoring.register_event_listener(_count)
+jax.monitoring.register_event_duration_secs_listener(_spend)

@@ -12,6 +12,7 @@ from reasoning.evaluation import experiment, selection
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.regrade import regrade
 from reasoning.evaluation.report import report
+from reasoning.records import dumps, read_lines
 
 CONFIG = {
     "model": "fake",
@@ -72,6 +73,12 @@ def test_votes_over_one_pool_draw_new_samples_or_forget_the_scorers_cost(workdir
     assert paid.flops == pytest.approx(free.flops + 100.0 * paid.scorer)
     assert paid.flops_uncached == pytest.approx(free.flops_uncached + 100.0 * (paid.scorer + 3 * 5))
     assert (workdir / "vote" / "scores" / "counting.csv").read_text().count("\n") == 1 + len(rows)
+    times = workdir / "vote" / "scores" / "counting.timings.jsonl"
+    lines = read_lines(times)[0]
+    assert len(lines) == 12 * 6 and all(line["seconds"] >= 0 for line in lines)
+    times.write_bytes(b"".join(dumps(line | {"seconds": 0.5}) for line in lines))
+    again = {(row.label, row.samples): row.cost for row in selection.rows(open_finished(workdir), "vote", "counting")}
+    assert again["weighted, min", 4].seconds == pytest.approx(again["majority", 4].seconds + 4 * 0.5)
 
 
 def test_an_oracle_misses_pass_at_n(workdir):

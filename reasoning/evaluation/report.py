@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reasoning.evaluation import stats, sweep_plan, sweep_tables, sweeps, tables
+from reasoning.evaluation import scoring, stats, sweep_plan, sweep_tables, sweeps, tables
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.picture import draw
 from reasoning.evaluation.report_board import show
@@ -26,7 +26,9 @@ from reasoning.evaluation.sweeps import Sweep
 from reasoning.evaluation.tables import Versus
 from reasoning.evaluation.tree_picture import as_text
 from reasoning.evaluation.tree_picture import draw as draw_tree
+from reasoning.methods.base import Method
 from reasoning.records import read_lines, write_atomic, write_json
+from reasoning.rewards import judges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Report:
         return "\n\n".join(parts)
 
 
+def _seconds(directory: Path, method: Method) -> float:
+    """Mean seconds of a sample, with those of the method's scorer."""
+    drawn = sample_seconds(directory / "timings.jsonl")
+    return drawn + sample_seconds(scoring.timings(directory, judges.label(method.scorer))) if method.scorer else drawn
+
+
 def report(workdir: Path) -> Report:
     """Reads a finished run directory and writes its report and scores. Raises InputError if it is none or not finished."""
     run = open_finished(workdir)
@@ -65,7 +73,7 @@ def report(workdir: Path) -> Report:
     planned = sweep_plan.plans(config)
     for label, method in run.methods.items():
         records = run.records(label)
-        new = rows(label, method, records, sample_seconds(workdir / label / "timings.jsonl"))
+        new = rows(label, method, records, _seconds(workdir / label, method))
         write_json(
             workdir / label / "scores.json", {"label": label, "config_hash": run.identity["hash"], **summary(new, records)}
         )

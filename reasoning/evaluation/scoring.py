@@ -1,18 +1,21 @@
 """A pool of finished samples, read by a scorer afterwards: resumable, and any number of scorers can read one pool.
 
-    <label>/scores/<scorer>.jsonl    which scorer, then a line a sample: scores after each step, and what reading it cost
+    <label>/scores/<scorer>.jsonl            which scorer, then a line a sample: scores after each step, and what reading it cost
+    <label>/scores/<scorer>.timings.jsonl    seconds of each sample, compile time apart; they differ from run to run
 
 So best-of-N, weighted and majority votes for every N are votes over the same samples, and a scorer is compared with another on
 what both have read.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tqdm
 
+from reasoning import compilation
 from reasoning.data.tasks import Problem
 from reasoning.decode.requests import prompt_ids
 from reasoning.errors import InputError
@@ -58,17 +61,34 @@ def score(
             ready = engine()
             judge = judges.judge(ready, spec)
             found = judge.read(_candidates(method, problems, missing, ready))
-            with contextlib.closing(
-                tqdm.tqdm(found, desc=f"{directory.name}, {name}", total=len(missing), disable=not show)
-            ) as bar:
+            with (
+                contextlib.closing(
+                    tqdm.tqdm(found, desc=f"{directory.name}, {name}", total=len(missing), disable=not show)
+                ) as bar,
+                Lines(timings(directory, name)) as times,
+            ):
+                clock = _clock()
                 for candidate, reading in bar:
-                    line = {"problem": candidate.problem, "sample": candidate.sample, **vars(reading)}
+                    which = {"problem": candidate.problem, "sample": candidate.sample}
+                    line = which | vars(reading)
                     lines.append(line)
+                    # Samples are read in groups; over all of them the seconds add up.
+                    clock, since = _clock(), clock
+                    times.append(which | {"seconds": round(max(clock - since, 0.0), 6)})
                     there[candidate.problem, candidate.sample] = line
     ordered = dumps(header) + b"".join(dumps(there[one["problem"], one["sample"]]) for one in records)
     if ordered != path.read_bytes():
         write_atomic(path, ordered)
     return path
+
+
+def timings(directory: Path, name: str) -> Path:
+    """The file of the seconds that the scorer `name` took for the samples in `directory`."""
+    return directory / SCORES / f"{name}.timings.jsonl"
+
+
+def _clock() -> float:
+    return time.perf_counter() - compilation.seconds()
 
 
 def attach(records: Sequence[Record], directory: Path, name: str) -> list[Record]:

@@ -75,6 +75,7 @@ def rows(run: Finished, label: str, scorer: str) -> list[Row]:
     if method.n < 2:
         raise InputError(f"{label!r} draws one sample of each problem, and votes are over several; name another method")
     read, seconds = attach(plain, run.workdir / label, scorer), sample_seconds(run.workdir / label / "timings.jsonl")
+    reading = seconds + sample_seconds(scoring.timings(run.workdir / label, scorer))
     names, out = aggregations(read, scorer), []
     pool = dataclasses.replace(method, vote=Plurality(method.seed))
     out += scores.rows("majority", pool, plain, seconds)
@@ -82,7 +83,7 @@ def rows(run: Finished, label: str, scorer: str) -> list[Row]:
         for name in names:
             vote = kind(scorer, name, method.seed)
             wide = f"{title}, {name}" if len(names) > 1 else title
-            out += scores.rows(wide, dataclasses.replace(method, vote=vote), read, seconds)
+            out += scores.rows(wide, dataclasses.replace(method, vote=vote), read, reading)
     return out + oracle_rows(pool, plain, seconds)
 
 
