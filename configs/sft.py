@@ -17,6 +17,7 @@ MEASURED: docs/results.md, once the runs are finished.
 from ml_collections import ConfigDict
 
 from configs import common
+from configs.traces import SETTINGS
 
 LORA = r"layers/\d+/(attention|mlp)/.*kernel"
 
@@ -24,7 +25,7 @@ LORA = r"layers/\d+/(attention|mlp)/.*kernel"
 def get_config(arg=None):
     """traces: a file; model, seed, epochs; max_steps: so many steps instead; tokens: as many steps as take so many tokens;
     lora: adapters of rank 16 instead of all parameters; optimizer: adamw or muon; form: how a trace is written; size: problems of
-    the evaluations.
+    the evaluations on the way.
     """
     arg = common.parse_arg(
         arg, traces="", model="smollm2-135m-instruct", seed=0, epochs=3, max_steps=0, tokens=0, lora=False, optimizer="adamw",
@@ -35,10 +36,11 @@ def get_config(arg=None):
     config.optimizer.name = arg.optimizer
     config.optimizer.learning_rate = 1e-3 if arg.lora else 3e-4  # adapters begin at zero and may move faster
     config.lora.pattern = LORA if arg.lora else ""
-    config.evaluation.tasks.sums = {
-        "task": common.task("chain_sum", size=arg.size),
-        "method": common.method("direct", examples=(), instruction="", max_tokens=192),
-    }
+    for name in ("chain_sum", "simple_equations"):  # the shorter ones; configs/sft_evaluation.py has all, and more problems
+        config.evaluation.tasks[name] = {
+            "task": common.task("reasoning_gym", name=name, size=arg.size, **SETTINGS[name]),
+            "method": common.method("direct", examples=(), instruction="", max_tokens=256),
+        }
     return config
 
 

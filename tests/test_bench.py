@@ -11,7 +11,7 @@ import pytest
 from doubles.models import hash_model
 from doubles.tokenizer import ByteTokenizer
 
-from reasoning.bench import machine, mixed, peers, random_models, roofline, runs, search, sft, stages, tables, workload
+from reasoning.bench import forcing, machine, mixed, peers, roofline, runs, search, sft, stages, tables, workload
 from reasoning.bench.contest import Timing
 from reasoning.bench.machine import Machine
 from reasoning.bench.models import Measured
@@ -20,9 +20,10 @@ from reasoning.bench.pairing import interleave, ratio
 from reasoning.bench.random_models import random_config, random_model
 from reasoning.decode.budget import budget_forcing
 from reasoning.decode.cyclic_reflection import cyclic_reflection
-from reasoning.decode.engine import STANDARD
+from reasoning.decode.engine import STANDARD, Engine
 from reasoning.decode.thought_switching import thought_switching
 from reasoning.errors import InputError
+from reasoning.methods.base import method
 from reasoning.models import flops
 from reasoning.models.model import Model
 from reasoning.models.transformer import abstract_params
@@ -188,7 +189,7 @@ def test_overheads_are_relative_to_greedy(document):
 def test_a_search_is_timed_without_its_rounds_or_reads_steps_twice(monkeypatch):
     monkeypatch.setattr(search, "PROBLEMS", 3)
     monkeypatch.setattr(search, "WIDTHS", (2,))
-    tiny = random_models.random_model("tiny")
+    tiny = random_model("tiny")
     found = search.search(tiny, prompt=8, slots=4, rounds=2)
     (entry,) = found["batched"]
     assert entry["n"] == 2 and entry["slots"] == 4 and entry["speedup"][1] <= entry["speedup"][0] <= entry["speedup"][2]
@@ -244,6 +245,18 @@ def test_the_script_explains_itself_and_refuses_in_one_line(tmp_path):
     refused = bench("decide")
     assert refused.returncode == 2
     assert "say what to do, one of decode, prefill, mixed, stages, long, forcing, search, sft, all; --help" in refused.stderr
+
+
+def test_the_contest_forces_other_strings_than_the_method(smollm2):
+    """It broke unseen when the method's texts got a field more, since all of it needs transformers."""
+    engine = Engine(smollm2, max_slots=1)
+    made = method("budget_forcing", form="s1", max_thinking=12, num_ignore=1)
+    wanted = {**made.texts(engine), "max_thinking": 12, "num_ignore": 1, "temperature": 0.0}
+    del wanted["forced_start"]
+    found = forcing.controls(engine, 12, 1)
+    phases = {name: engine.pattern(text) for name, text in zip(("thinking_start", "thinking_end"), made.delimiters, strict=True)}
+    assert found == wanted | phases
+    assert forcing.marks(smollm2.tokenizer).wait == smollm2.tokenizer.encode("Wait", bos=False)
 
 
 def test_packing_is_credited_with_padding(monkeypatch):

@@ -44,6 +44,14 @@ def marks(tokenizer: Any) -> Marks:
     return Marks((*tokenizer.encode(stop, bos=False), *tokenizer.stop_ids), *ids, tuple(tokenizer.stop_ids))
 
 
+def controls(engine: Engine, budget: int, waits: int) -> dict[str, Any]:
+    """Knobs of s1's form for prompts that hold its opening already, greedy."""
+    form = FORMS["s1"]
+    knobs = Texts(form, "Wait", None)(engine) | {"max_thinking": budget, "num_ignore": waits, "temperature": 0.0}
+    del knobs["forced_start"]
+    return knobs | {"thinking_start": engine.pattern(form.start), "thinking_end": engine.pattern(form.end)}
+
+
 def forcing(model: Model, gguf: Path, batch: int, prompt: int, budget: int, waits: int, threads: int, rounds: int) -> dict:
     """Seconds of both for `batch` prompts, tokens written, and theirs over ours (median, low, high) by round.
 
@@ -55,11 +63,7 @@ def forcing(model: Model, gguf: Path, batch: int, prompt: int, budget: int, wait
     prompts = [ids.tolist() + found.opening for ids in workload.prompts(batch, prompt, model.tokenizer, model.config.vocab_size)]
     theirs = peers_transformers.load(gguf, threads)
     engine = Engine(model, max_slots=batch)
-    knobs = Texts(FORMS["s1"], "Wait")(engine) | {"max_thinking": budget, "num_ignore": waits, "temperature": 0.0}
-    knobs |= {
-        name: engine.pattern(getattr(FORMS["s1"], part)) for name, part in (("thinking_start", "start"), ("thinking_end", "end"))
-    }
-    del knobs["forced_start"]  # the prompts hold it, for both
+    knobs = controls(engine, budget, waits)
     requests = [Request(id=str(index), tokens=ids) for index, ids in enumerate(prompts)]
     limit = budget + len(found.tail) + ANSWER
     written: dict[str, int] = {}
