@@ -72,12 +72,12 @@ def test_run_killed_in_any_state_ends_with_other_bytes_or_asks_again(tmp_path):
     evaluate(tmp_path / "whole", whole)
     expected = sorted(map(str, lines(tmp_path / "whole")))
     assert len(expected) == 1 + 31 + 18, "header; 30 calls and a retry; answers scored"
-    for after in range(0, 31, 2):  # responses of TPO; later ones are of the pool
+    for after in range(0, 31, 3):  # responses of TPO; later ones are of the pool
         workdir = tmp_path / str(after)
         with pytest.raises(KeyboardInterrupt):
             evaluate(workdir, Stopped(after))
         path = workdir / "tpo" / "journal.jsonl"
-        if after % 3 == 0:
+        if after % 2 == 0:
             os.truncate(path, path.stat().st_size - 7)
         kept = sum("request" in line for line in lines(workdir))
         again = Sayer(said_by_sums)
@@ -146,7 +146,7 @@ def test_processes_that_share_problems_come_to_something_else(tmp_path):
             gather(tmp_path / "shared" / f"{name}.jsonl")
         assert start("shared", ALONE, unwanted) == whole
     for name in ("rounds", "journal"):
-        ours, theirs = (sorted((tmp_path / part / f"{name}.jsonl").read_bytes().splitlines()) for part in ("shared", "whole"))
+        ours, theirs = (set((tmp_path / part / f"{name}.jsonl").read_bytes().splitlines()) for part in ("shared", "whole"))
         assert ours == theirs
 
 
