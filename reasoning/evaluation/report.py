@@ -6,6 +6,7 @@ report/accuracy.png      accuracy against compute
 report/sweeps.*          where the configuration names sweeps: tables, a line per run with all digits, accuracy against thinking
 report/sweep-<name>.png  a curve over one setting, or a grid over two
 report/tree-<label>.png  of a method that searches, the tree of the first problem that has one
+report/rounds.*          where methods work in rounds: tables, a line a round, reward and accuracy, what rewriting changed
 report/tensorboard/      the pictures, these trees as text, and the numbers of rows and sweeps as scalars
 <label>/scores.json      the numbers of one method
 """
@@ -16,7 +17,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reasoning.evaluation import scoring, stats, sweep_plan, sweep_tables, sweeps, tables
+from reasoning.evaluation import (
+    round_picture,
+    round_report,
+    round_tables,
+    scoring,
+    stats,
+    sweep_plan,
+    sweep_tables,
+    sweeps,
+    tables,
+)
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.picture import draw
 from reasoning.evaluation.report_board import show
@@ -40,6 +51,7 @@ class Report:
       rows: one per method and N. versus: the pairs of `pairs` with A minus B.
       table, picture: files.
       sweeps: those that the configuration names, with their own tables and pictures.
+      worked: the methods in rounds, the same.
     """
 
     title: str
@@ -48,6 +60,7 @@ class Report:
     table: Path
     picture: Path
     sweeps: tuple[Sweep, ...] = ()
+    worked: tuple[round_report.Worked, ...] = ()
 
     def text(self, render=tables.aligned) -> str:
         """Title, both tables and what the columns mean; `render` is `tables.aligned` or `tables.markdown`."""
@@ -57,6 +70,8 @@ class Report:
         parts += tables.NOTES
         if self.sweeps:
             parts.append(sweep_tables.text(self.sweeps, render))
+        if self.worked:
+            parts.append(round_tables.text(self.worked, render))
         return "\n\n".join(parts)
 
 
@@ -90,12 +105,15 @@ def report(workdir: Path) -> Report:
         table=out / "table.md",
         picture=out / "accuracy.png",
         sweeps=tuple(sweeps.sweeps(planned, measured)),
+        worked=tuple(round_report.measure(run)),
     )
     write_atomic(made.table, made.text(tables.markdown) + "\n")
     write_atomic(out / "table.csv", tables.rows_csv(made.rows))
     write_atomic(out / "comparisons.csv", tables.versus_csv(made.versus))
     pictures = {made.picture.stem: draw(made.rows, made.title), **sweep_pictures(made.sweeps, made.title)}
     pictures |= {f"tree-{label}": draw_tree(tree, f"{made.title}\n{label}: {tree['problem']}") for label, tree in grown.items()}
+    if made.worked:
+        pictures["rounds"] = round_picture.draw(made.worked, made.rows, made.title)
     for name, picture in pictures.items():
         write_atomic(out / f"{name}.png", picture)
     if made.sweeps:
@@ -103,6 +121,13 @@ def report(workdir: Path) -> Report:
         write_atomic(out / "sweeps.csv", sweep_tables.csv(made.sweeps))
         write_atomic(out / "sweeps-summary.csv", sweep_tables.summary_csv(made.sweeps))
     texts = {f"{label}/tree": as_text(tree) for label, tree in grown.items()}
+    if made.worked:
+        changes = {one.label: round_tables.diffs(one) for one in made.worked}
+        texts |= {f"{label}/rounds": text for label, text in changes.items() if text}
+        parts = [f"## {label}\n\n{text or 'Rewriting changed no best answer.'}" for label, text in changes.items()]
+        parts = [made.title, round_tables.text(made.worked, tables.markdown), *parts]
+        write_atomic(out / "rounds.md", "\n\n".join(parts) + "\n")
+        write_atomic(out / "rounds.csv", round_tables.csv(made.worked))
     show(out / "tensorboard", made.rows, made.sweeps, pictures, texts)
     return made
 
