@@ -3,7 +3,7 @@
     python scripts/bench.py decode                                   # batch 1, 8, 32, 64; needs the extra `bench`
     python scripts/bench.py mixed --rounds 3                         # and prefill, stages, long, all
     python scripts/bench.py long --model random:tiny --median 2048   # answers of up to 32k tokens; on a GPU random:1.5b
-    python scripts/bench.py forcing --rounds 3                       # budget forcing against s1's loop over transformers
+    python scripts/bench.py forcing --peers transformers-f32        # budget forcing against s1's loop over transformers
     python scripts/bench.py search --rounds 3                # problems together, steps read once
     python scripts/bench.py sft --peers transformers-f32     # fine-tuning steps, and what packing gains
     python scripts/bench.py decode --model random:0.5b --peers none --batch 8

@@ -17,8 +17,9 @@ from reasoning.decode.requests import Request
 from reasoning.decode.thinking import CHAIN
 from reasoning.errors import InputError
 from reasoning.methods.budget_forcing import FORMS, Texts
-from reasoning.models.model import Model
+from reasoning.weights.load import load
 
+DTYPES = {"transformers": "bfloat16", "transformers-f32": "float32"}  # of both, by the name of the peer
 ANSWER = 16  # tokens of an answer at most
 
 
@@ -52,16 +53,19 @@ def controls(engine: Engine, budget: int, waits: int) -> dict[str, Any]:
     return knobs | {"thinking_start": engine.pattern(form.start), "thinking_end": engine.pattern(form.end)}
 
 
-def forcing(model: Model, gguf: Path, batch: int, prompt: int, budget: int, waits: int, threads: int, rounds: int) -> dict:
+def forcing(gguf: Path, dtype: str, batch: int, prompt: int, budget: int, waits: int, threads: int, rounds: int) -> dict:
     """Seconds of both for `batch` prompts, tokens written, and theirs over ours (median, low, high) by round.
 
+    Args:
+      gguf, dtype: the model of both.
     Raises ImportError without transformers, InputError for a model without s1's marks.
     """
     from reasoning.bench import peers_transformers
 
+    model = load(str(gguf), dtype)
     found = marks(model.tokenizer)
     prompts = [ids.tolist() + found.opening for ids in workload.prompts(batch, prompt, model.tokenizer, model.config.vocab_size)]
-    theirs = peers_transformers.load(gguf, threads)
+    theirs = peers_transformers.load(gguf, threads, dtype)
     engine = Engine(model, max_slots=batch)
     knobs = controls(engine, budget, waits)
     requests = [Request(id=str(index), tokens=ids) for index, ids in enumerate(prompts)]
@@ -81,6 +85,7 @@ def forcing(model: Model, gguf: Path, batch: int, prompt: int, budget: int, wait
 
     seconds = interleave({"ours": ours, "transformers": readme}, rounds)
     return {
+        "dtype": dtype,
         "batch": batch,
         "budget": budget,
         "waits": waits,

@@ -59,13 +59,12 @@ def _long(model, peers, s):
 
 
 def _forcing(model, peers, s):
-    if (
-        not ({"transformers", "transformers-f32"} & set(s["peers"]))
-        or s["gguf"] is None
-        or importlib.util.find_spec("torch") is None
-    ):
+    chosen = next((label for label in s["peers"] if label in forcing.DTYPES), None)
+    if chosen is None or s["gguf"] is None or importlib.util.find_spec("torch") is None:
         return None, "left out: it needs transformers (pip install -e '.[bench]') and a model from a GGUF file"
-    entry = forcing.forcing(model, s["gguf"], s["slots"], s["prompt"] // 2, s["new"], 1, s["threads"], s["rounds"])
+    entry = forcing.forcing(
+        s["gguf"], forcing.DTYPES[chosen], s["slots"], s["prompt"] // 2, s["new"], 1, s["threads"], s["rounds"]
+    )
     return entry, tables.forcing_table(entry)
 
 

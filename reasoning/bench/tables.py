@@ -65,8 +65,8 @@ def stages_table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def forcing_table(entry: Mapping[str, Any]) -> str:
     """Of `reasoning.bench.forcing.forcing`."""
-    header = ("batch", "budget", "Waits", "tokens, ours", "tokens, transformers", "seconds, ours", "transformers / ours")
-    row = (str(entry["batch"]), str(entry["budget"]), str(entry["waits"]), *(str(n) for n in entry["tokens"].values()))
+    header = ("dtype", "batch", "budget", "Waits", "tokens, ours", "tokens, transformers", "seconds, ours", "transformers / ours")
+    row = (*(str(entry[name]) for name in ("dtype", "batch", "budget", "waits")), *(str(n) for n in entry["tokens"].values()))
     return markdown(header, [(*row, f"{statistics.median(entry['seconds']['ours']):.1f}", spread(entry["theirs_over_ours"]))])
 
 
