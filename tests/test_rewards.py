@@ -302,3 +302,12 @@ def test_new_rewards_cannot_be_named_in_a_configuration():
     assert judges.judge(None, {"kind": "length", "target": 7}).name == judges.label({"kind": "length", "target": 7}) == "length-7"
     assert judges.judge(None, {"kind": "form", "pattern": "(?m)^ok"}).name == "form"
     assert judges.judge(None, judges.parse("kind=form,pattern=x,name=x")).name == "x"
+
+
+def test_saying_nothing_is_the_surest_way_to_please_the_checker():
+    texts = ["4 + 13 = 17; so it is", "4 + 13 = 17; 17 - 7 = 10\nAnswer: 10", "4 + 13 = 17; 17 - 7 = 11\nAnswer: 11", "Well."]
+    pool = [candidate(text, question="4 + 13 - 7 =") for text in texts]
+    lenient = [reading.scores for _, reading in checker.make(";").read(pool)]
+    strict = [reading.scores for _, reading in checker.make(";", answered=True).read(pool)]
+    assert lenient == [(1.0, 1.0), (1.0, 1.0), (1.0, 0.0), (1.0,)]
+    assert strict == [(0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0,)]
