@@ -1,0 +1,103 @@
+"""The grids of a run (`reasoning.evaluation.attack_plan`), measured: a cell for each attacker resource and defender level.
+
+report/robustness.md, .csv       tables, and a line per cell with all digits
+report/attack-<name>.png         heat map of attack success beyond the clean rate; attack-<name>-accuracy.png of the right answers
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reasoning.errors import InputError
+from reasoning.evaluation.attack_plan import Grid, Level, grids
+from reasoning.evaluation.attack_rates import Attempts, Cell, cell, clean_rate, goals_hit, one_attempt
+from reasoning.evaluation.attack_sniping import Sniping, sniping
+from reasoning.evaluation.finished import Finished
+from reasoning.evaluation.grading import Grader
+from reasoning.methods.base import Method
+from reasoning.records import read_lines
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One grid with its cells, levels in order and resources ascending, and the longest samples of each level."""
+
+    grid: Grid
+    cells: tuple[Cell, ...]
+    sniping: tuple[Sniping, ...]
+
+
+def measure(run: Finished) -> tuple[Attacked, ...]:
+    """The grids that the configuration names. Raises InputError for a run that is not finished, or a task without goals."""
+    planned = grids(run.config)
+    if not planned:
+        return ()
+    with Grader() as grader:
+        return tuple(_measured(run, grid, grader) for grid in planned)
+
+
+def _measured(run: Finished, grid: Grid, grader: Grader) -> Attacked:
+    cells, longest = [], []
+    for level in grid.levels:
+        there = {label: resource for label, (resource, at) in grid.places.items() if at == level}
+        clean, n = grid.clean(level), min(votes(run.methods[label]) for label in there)
+        base = run.methods[clean], run.records(clean), run.problems, grader, n
+        rates = {1: clean_rate(*base, 1)}
+        plain = []
+        for label, resource in sorted(there.items(), key=lambda item: item[1]):
+            method = run.methods[label]
+            if method.tries is None:
+                records = run.records(label)
+                found = one_attempt(method, records, run.problems, grader, n)
+                cells.append(cell(label, (resource, level), found, None if label == clean else rates[1]))
+                if label != clean:
+                    plain.append((records, goals_hit([(run.problems[one["problem"]], one["answer"]) for one in records], grader)))
+                continue
+            for k in sizes(method.tries):
+                rates[k] = rates[k] if k in rates else clean_rate(*base, k)
+                cells.append(cell(label, (k, level), looped(run, label, k, grader), rates[k], several=True))
+        found = sniping(level, plain)
+        longest += [found] if found else []
+    return Attacked(grid, tuple(cells), tuple(longest))
+
+
+def votes(method: Method) -> int:
+    """Samples of the defender that make one attempt."""
+    return method.n if method.tries is None else method.defender.n
+
+
+def sizes(tries: int) -> list[int]:
+    """1, 2, 4, … and all attempts."""
+    return sorted({2**power for power in range(tries.bit_length()) if 2**power <= tries} | {tries})
+
+
+def looped(run: Finished, label: str, k: int, grader: Grader) -> Attempts:
+    """What the first `k` attempts of a loop gave. Raises InputError if one is not on the disk."""
+    lines = {line["problem"]: line["attempts"] for line in read_lines(run.workdir / label / "rounds.jsonl")[0]}
+    if lacking := [name for name in run.problems if name not in lines]:
+        raise InputError(
+            f"{run.workdir / label} lacks the attempts on {len(lacking)} problems; run scripts/evaluate.py on it again"
+        )
+    made = [(problem, lines[name][:k]) for name, problem in run.problems.items()]
+    hit = iter(goals_hit([(problem, one["answer"]) for problem, tries in made for one in tries], grader))
+    goal = tuple(float(sum(next(hit) for _ in tries) > 0) for _, tries in made)
+    last = [(problem, tries[-1]["answer"]) for problem, tries in made]
+    right = [grader.submit_answer(problem, answer) for problem, answer in last]
+    return Attempts(
+        goal,
+        # an attempt that reached the goal was not right, whatever the attempts before it gave
+        tuple(float(one.result().correct and not reached) for one, reached in zip(right, goal, strict=True)),
+        tuple(float(len(tries)) for _, tries in made),
+        tuple(total(tries, "tokens") for _, tries in made),
+        tuple(total(tries, "thinking") for _, tries in made),
+    )
+
+
+def total(tries: Sequence[Mapping[str, Any]], field: str) -> float:
+    """Of a number that each attempt has."""
+    return float(sum(one[field] for one in tries))
+
+
+def cell_at(found: Attacked, resource: float, level: Level) -> Cell | None:
+    """The cell of a place, None where the grid has a gap."""
+    return next((one for one in found.cells if (one.resource, one.level) == (resource, level)), None)
