@@ -23,7 +23,7 @@ from reasoning.rewards.judges import judge
 from reasoning.rewards.responses import Candidate, Judge, Reading
 from reasoning.text.answers import extract
 
-NOT_METHODS = {"base", "prompts", "searching", "signatures", "steps"}
+NOT_METHODS = {"base", "journal", "prompts", "rounds", "searching", "signatures", "steps"}
 Vote = Callable[..., str | None]  # called by `cast`
 
 
