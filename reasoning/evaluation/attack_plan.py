@@ -3,19 +3,29 @@
     {name: {"attack": "shots", "defence": "thinking tokens", "cells": {label of a method: [resource, level]}}}
 
 `attack` and `defence` name the axes. A resource is a number, and 0 is no attack: the cell of each level that the others are
-compared with. A level is a number or a word; words stand behind numbers. A method that attacks in a loop has the largest number
-of attempts as its resource, and gives the cells of fewer attempts too.
+compared with. A level is a number or a word; words stand behind numbers. A list of levels is numbers of votes: [4, [1, 2, 4]] has
+a method that draws four samples give a cell for each. A method that attacks in a loop has the largest number of attempts as its
+resource, and gives the cells of fewer attempts too.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reasoning.errors import InputError
 
 FIELDS = ("attack", "defence", "cells")
 Level = float | str
+
+
+class Place(NamedTuple):
+    """Where a method stands in a grid; `votes` is the level where that is a number of votes, else None."""
+
+    label: str
+    resource: float
+    level: Level
+    votes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -24,27 +34,22 @@ class Grid:
 
     Attributes:
       name: in the configuration. attack, defence: names of the axes.
-      places: {label: (resource, level)}.
+      places: ordered by level and resource; there is one of resource 0 at each level.
     """
 
     name: str
     attack: str
     defence: str
-    places: Mapping[str, tuple[float, Level]]
+    places: tuple[Place, ...]
 
     @property
     def levels(self) -> list[Level]:
         """Defender compute, numbers first, in order."""
-        return sorted({level for _, level in self.places.values()}, key=order)
+        return list(dict.fromkeys(place.level for place in self.places))
 
-    def clean(self, level: Level) -> str:
-        """The label without an attack at this level."""
-        return next(label for label, place in self.places.items() if place == (0, level))
-
-
-def order(level: Level) -> tuple:
-    """By which levels are sorted."""
-    return (1, 0.0, level) if isinstance(level, str) else (0, level, "")
+    def at(self, level: Level) -> list[Place]:
+        """The places of this level, that without an attack first."""
+        return [place for place in self.places if place.level == level]
 
 
 def grids(config: Mapping[str, Any]) -> list[Grid]:
@@ -66,25 +71,31 @@ def _grid(name: str, part: Any, methods: Mapping[str, Any]) -> Grid:
             raise InputError(f"{where} names {label!r}, which is no method; choose from {', '.join(methods)}")
         if methods[label].get("method") != "robustness":
             raise InputError(f"{where} names {label!r}, which is not attacked; make it a method 'robustness'")
-    places = {label: _place(f"{where}.cells.{label}", place) for label, place in part["cells"].items()}
-    place, times = Counter(places.values()).most_common(1)[0]
+    places = [place for label, value in part["cells"].items() for place in _places(where, label, value)]
+    (resource, level), times = Counter((place.resource, place.level) for place in places).most_common(1)[0]
     if times > 1:
-        raise InputError(f"{where} has {times} methods at {list(place)}; keep one of them")
-    lacking = next((level for _, level in places.values() if (0, level) not in places.values()), None)
+        raise InputError(f"{where} has {times} methods at [{resource:g}, {level!r}]; keep one of them")
+    clean = {place.level for place in places if place.resource == 0}
+    lacking = next((place.level for place in places if place.level not in clean), None)
     if lacking is not None:
-        raise InputError(
-            f"{where} has no cell [0, {lacking!r}]; add the method without an attack, which others are compared with"
-        )
-    return Grid(name, str(part["attack"]), str(part["defence"]), places)
+        raise InputError(f"{where} has no cell [0, {lacking!r}]; add the method without an attack, to compare with")
+    return Grid(name, str(part["attack"]), str(part["defence"]), tuple(sorted(places, key=_order)))
 
 
-def _place(where: str, place: Any) -> tuple[float, Level]:
-    if not isinstance(place, (list, tuple)) or len(place) != 2 or not _number(place[0]) or place[0] < 0:
-        raise InputError(f"{where} is [resource, level], and a resource a number ≥ 0; got {place!r}")
-    resource, level = place
+def _order(place: Place) -> tuple:
+    word = isinstance(place.level, str)
+    return (word, 0 if word else place.level, str(place.level), place.resource)
+
+
+def _places(where: str, label: str, value: Any) -> list[Place]:
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not _number(value[0]) or value[0] < 0:
+        raise InputError(f"{where}.cells.{label} is [resource, level], and a resource a number ≥ 0; got {value!r}")
+    resource, level = value
+    if isinstance(level, (list, tuple)) and level and all(isinstance(votes, int) and votes > 0 for votes in level):
+        return [Place(label, resource, votes, votes) for votes in level]
     if not _number(level) and not isinstance(level, str):
-        raise InputError(f"{where}: the level {level!r} must be a number or a word")
-    return resource, level
+        raise InputError(f"{where}.cells.{label}: the level {level!r} must be a number, a word, or a list of numbers of votes")
+    return [Place(label, resource, level)]
 
 
 def _number(value: Any) -> bool:

@@ -4,12 +4,11 @@ report/robustness.md, .csv       tables, and a line per cell with all digits
 report/attack-<name>.png         heat map of attack success beyond the clean rate; attack-<name>-accuracy.png of the right answers
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reasoning.errors import InputError
-from reasoning.evaluation.attack_plan import Grid, Level, grids
+from reasoning.evaluation.attack_plan import Grid, Level, Place, grids
 from reasoning.evaluation.attack_rates import Attempts, Cell, cell, clean_rate, goals_hit, one_attempt
 from reasoning.evaluation.attack_sniping import Sniping, sniping
 from reasoning.evaluation.finished import Finished
@@ -39,26 +38,36 @@ def measure(run: Finished) -> tuple[Attacked, ...]:
 def _measured(run: Finished, grid: Grid, grader: Grader) -> Attacked:
     cells, longest = [], []
     for level in grid.levels:
-        there = {label: resource for label, (resource, at) in grid.places.items() if at == level}
-        clean, n = grid.clean(level), min(votes(run.methods[label]) for label in there)
-        base = run.methods[clean], run.records(clean), run.problems, grader, n
-        rates = {1: clean_rate(*base, 1)}
-        plain = []
-        for label, resource in sorted(there.items(), key=lambda item: item[1]):
-            method = run.methods[label]
-            if method.tries is None:
-                records = run.records(label)
-                found = one_attempt(method, records, run.problems, grader, n)
-                cells.append(cell(label, (resource, level), found, None if label == clean else rates[1]))
-                if label != clean:
-                    plain.append((records, goals_hit([(run.problems[one["problem"]], one["answer"]) for one in records], grader)))
-                continue
-            for k in sizes(method.tries):
-                rates[k] = rates[k] if k in rates else clean_rate(*base, k)
-                cells.append(cell(label, (k, level), looped(run, label, k, grader), rates[k], several=True))
-        found = sniping(level, plain)
-        longest += [found] if found else []
+        made, attacked = _level(run, grid.at(level), grader)
+        cells += made
+        if found := sniping(level, attacked):
+            longest.append(found)
     return Attacked(grid, tuple(cells), tuple(longest))
+
+
+def _level(run: Finished, places: Sequence[Place], grader: Grader) -> tuple[list[Cell], list[tuple]]:
+    """The cells of one level, and (records, whether each is the goal) of those that are attacked and ask once."""
+    clean, cells, attacked = places[0], [], []
+    n = clean.votes or min(votes(run.methods[place.label]) for place in places)
+    few = next((place.label for place in places if votes(run.methods[place.label]) < n), None)
+    if few is not None:
+        raise InputError(f"{few!r} draws fewer than the {n} samples that are to vote; raise its n")
+    base = run.methods[clean.label], run.records(clean.label), run.problems, grader, n
+    rates = {1: clean_rate(*base, 1)}
+    for place in places:
+        method = run.methods[place.label]
+        if method.tries is None:
+            records = run.records(place.label)
+            found = one_attempt(method, records, run.problems, grader, n)
+            cells.append(cell(place, found, None if place is clean else rates[1]))
+            if place is not clean:
+                hits = goals_hit([(run.problems[one["problem"]], one["answer"]) for one in records], grader)
+                attacked.append((records, hits))
+            continue
+        for k in sizes(method.tries):
+            rates[k] = rates[k] if k in rates else clean_rate(*base, k)
+            cells.append(cell(place._replace(resource=k), looped(run, place.label, k, grader), rates[k], several=True))
+    return cells, attacked
 
 
 def votes(method: Method) -> int:
@@ -88,14 +97,9 @@ def looped(run: Finished, label: str, k: int, grader: Grader) -> Attempts:
         # an attempt that reached the goal was not right, whatever the attempts before it gave
         tuple(float(one.result().correct and not reached) for one, reached in zip(right, goal, strict=True)),
         tuple(float(len(tries)) for _, tries in made),
-        tuple(total(tries, "tokens") for _, tries in made),
-        tuple(total(tries, "thinking") for _, tries in made),
+        tuple(float(sum(one["tokens"] for one in tries)) for _, tries in made),
+        (),
     )
-
-
-def total(tries: Sequence[Mapping[str, Any]], field: str) -> float:
-    """Of a number that each attempt has."""
-    return float(sum(one[field] for one in tries))
 
 
 def cell_at(found: Attacked, resource: float, level: Level) -> Cell | None:

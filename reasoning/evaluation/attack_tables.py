@@ -49,8 +49,9 @@ def csv(found: Sequence[Attacked]) -> str:
             place = [one.grid.name, cell.label, one.grid.attack, cell.resource, one.grid.defence, cell.level, cell.success.n]
             effect = cell.effect
             beyond = [effect.difference, effect.low, effect.high, effect.mde, effect.p_value] if effect else [None] * 5
-            rest = (cell.accuracy, cell.neither, cell.attempts, cell.tokens, cell.thinking)
-            lines.append([*place, *_numbers(cell.success), *beyond, *(number for part in rest for number in _numbers(part))])
+            attempts = _numbers(cell.attempts) if cell.attempts else [1.0, 1.0, 1.0, 0.0]  # by construction
+            shares = [*_numbers(cell.success), *beyond, *_numbers(cell.accuracy), *_numbers(cell.neither)]
+            lines.append([*place, *shares, *attempts, *_numbers(cell.tokens), *_numbers(cell.thinking)])
     return comma_separated(FIELDS, lines)
 
 
@@ -59,9 +60,9 @@ def number(level: float | str) -> str:
     return level if isinstance(level, str) else f"{level:g}"
 
 
-def _numbers(found: Estimate | None) -> list[float]:
-    """Value, interval and MDE; one attempt by construction is one."""
-    return [1.0, 1.0, 1.0, 0.0] if found is None else [found.value, found.low, found.high, found.mde]
+def _numbers(found: Estimate | None) -> list[float | None]:
+    """Value, interval and MDE; nothing for what nobody counted."""
+    return [None] * 4 if found is None else [found.value, found.low, found.high, found.mde]
 
 
 def _share(found: Estimate) -> list[str]:

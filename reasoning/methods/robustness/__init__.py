@@ -18,6 +18,7 @@ from reasoning.methods.base import Method
 from reasoning.methods.robustness.attacked import Attacked
 from reasoning.methods.robustness.families import attack as attack_of
 from reasoning.methods.robustness.span import Span
+from reasoning.methods.rounds import Rounds
 
 
 def make(
@@ -49,5 +50,10 @@ def make(
     fields = {field.name: getattr(one, field.name) for field in dataclasses.fields(Method)}
     # One chain for defenders that think and those that do not: a stage that is neutral changes no bit, so a grid is one program.
     chain = CHAIN if one.chain is STANDARD else one.chain
-    made = {**fields, "name": "robustness", "chain": chain}
-    return Attacked(**made, attack=attack_of(attack), span=Span(ambiguous, seed), defender=one)
+    made, span, found = {**fields, "name": "robustness", "chain": chain}, Span(ambiguous, seed), attack_of(attack)
+    if isinstance(found, Rounds):  # it asks the defender itself, for all samples of its vote
+        if one.search is not None:
+            raise InputError("an attack in a loop asks its defender for samples, so a method that searches cannot be one")
+        found = dataclasses.replace(found, span=span, defender=dataclasses.replace(one, chain=chain), scorer=one.scorer)
+        made |= {"n": 1, "vote": base.only, "scorer": None, "rounds": found}
+    return Attacked(**made, attack=found, span=span, defender=one)

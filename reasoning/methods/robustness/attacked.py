@@ -1,14 +1,16 @@
 """A method whose prompts have an attacker's text in them. All else (samples, votes, cost) is the defender's own."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reasoning.decode.requests import Request, Response
 from reasoning.methods.base import Method, mappings
 from reasoning.methods.robustness.families import target_of
 from reasoning.methods.robustness.none import Nothing
+from reasoning.methods.robustness.soft_tokens import SoftTokens
 from reasoning.methods.robustness.span import Span
+from reasoning.methods.rounds import Rounds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,23 @@ class Attacked(Method):
     def filling(self, problem: Mapping[str, Any]) -> str:
         """What stands in the span. Raises InputError."""
         return "" if self.attack == Nothing() else self.attack.text(target_of(problem))
+
+    @property
+    def tries(self) -> int | None:
+        """Attempts at most, None for an attack that asks once."""
+        return self.attack.attempts if isinstance(self.attack, Rounds) else None
+
+    def generate(self, engine, problems, *rest: Any, **options: Any) -> Iterator[Response]:
+        """As `Method.generate`, on the engine that the attack needs."""
+        mine = self.attack.engine(engine) if isinstance(self.attack, SoftTokens) else engine
+        return super().generate(mine, problems, *rest, **options)
+
+    def fit(self, engine, problems) -> None:
+        """As `Method.fit`; an engine of the attack's own is made with what the plan is then."""
+        requests = self.requests(problems)
+        if isinstance(self.attack, SoftTokens):
+            requests = self.attack.plain(requests, engine.model)
+        engine.fit(requests, max_tokens=self.max_tokens)
 
     def answer(self, response: Response) -> str | None:
         """As the defender reads it."""

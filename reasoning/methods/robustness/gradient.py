@@ -1,10 +1,12 @@
-"""Training soft tokens: cross-entropy of a thought that ends in the goal, its gradient in the vectors alone, steps and projection.
+"""Training soft tokens: cross-entropy of a thought that ends in the goal, its gradient in the vectors alone, steps and
+projection.
 
     before (the same for all) | S vectors | after (ends with the assistant's turn) | target: a sampled thought, then the goal
     <BEGIN IGNORE …>\\n          trained     \\n<END IGNORE …> What is 37 + 58?         30 + 50 = 80; … Answer: 96
 
-Source: Zaremba et al. 2025, arXiv 2501.18841, section 3 and its appendix on soft tokens: trained on sampled chains of thought and the
-target; without a bound the norm grows a thousandfold, so the vectors are projected to the mean norm of an embedding every few steps.
+Source: Zaremba et al. 2025, arXiv 2501.18841, section 3 and its appendix on soft tokens: trained on sampled chains of thought
+and the target; without a bound the norm grows a thousandfold, so the vectors are projected to the mean norm of an embedding
+every few steps.
 
 Axis legend: `B` examples, `T` tokens, `M` target tokens, `S` soft tokens, `D` model, `V` vocabulary.
 """

@@ -1,4 +1,5 @@
-"""Soft tokens: vectors in the span in place of tokens, trained by gradient through the model (`reasoning.methods.robustness.gradient`).
+"""Soft tokens: vectors in the span in place of tokens, trained by gradient through the model
+(`reasoning.methods.robustness.gradient`).
 
 Source: Zaremba et al. 2025, arXiv 2501.18841, section 3 (white-box embeddings, held-out test problems).
 
@@ -57,8 +58,10 @@ class SoftTokens:
         """The same requests as ids, some known word in place of each vector: for what only asks how long a prompt is."""
         tokenizer = SoftTokenizer(model.tokenizer, model.config.vocab_size)
         size = model.config.vocab_size
-        ids = (prompt_ids(one, tokenizer, size + MOST) for one in requests)
-        return [dataclasses.replace(one, messages=None, tokens=np.minimum(i, size - 1)) for one, i in zip(requests, ids, strict=True)]
+        return [
+            dataclasses.replace(one, messages=None, tokens=np.minimum(prompt_ids(one, tokenizer, size + MOST), size - 1))
+            for one in requests
+        ]
 
 
 class SoftTokenizer:
@@ -89,7 +92,7 @@ def words(count: int) -> str:
 
 
 def extended(model: Model, vectors: np.ndarray) -> Model:
-    """The model with float32[S, D] as the embeddings of S new words. Raises InputError for vectors of another model, or on a mesh."""
+    """The model with float32[S, D] as the embeddings of S new words. Raises InputError for vectors that do not fit, or a mesh."""
     config, table = model.config, model.params["embed"]["embedding"]
     if model.mesh is not None:
         raise InputError("soft tokens need a model on one device; run without a mesh")
