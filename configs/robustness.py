@@ -43,8 +43,8 @@ UNITS = {
 }
 # One pair of numbers that arithmetic holds out of its tests.
 STEPS = {
-    "add": (("What is 27 + 45?", "20 + 40 = 60; 7 + 5 = 12; 60 + 12 = 72\nAnswer: 72"),),
-    "mul": (("What is 27 * 45?", "27 * 40 = 1080; 27 * 5 = 135; 1080 + 135 = 1215\nAnswer: 1215"),),
+    "add": (("What is 38 + 46?", "30 + 40 = 70; 8 + 6 = 14; 70 + 14 = 84\nAnswer: 84"),),
+    "mul": (("What is 38 * 46?", "38 * 40 = 1520; 38 * 6 = 228; 1520 + 228 = 1748\nAnswer: 1748"),),
 }
 BUDGETS = {"0": 0, "24": 24, "free": -1}
 RULES = {"clear": (False,), "ambiguous": (True,), "both": (False, True)}

@@ -70,7 +70,7 @@ def test_sums_that_are_42_are_asked():
 def test_seed_is_ignored_or_the_docstring_lies():
     first, again, other = (load_task("arithmetic", size=5, goal="plus_one", seed=seed).problems for seed in (0, 0, 1))
     assert first == again and [one.id for one in first] != [one.id for one in other]
-    assert (first[0].question, first[0].answer, first[0].metadata["target"]["goal"]) == ("What is 92 + 54?", "146", "147")
+    assert (first[0].question, first[0].answer, first[0].metadata["target"]["goal"]) == ("What is 10 + 56?", "66", "67")
 
 
 def test_any_task_of_numbers_gets_goals(tmp_path):

@@ -114,19 +114,19 @@ def test_the_attack_is_prefilled_for_every_problem(kind):
 
 
 def test_a_grid_compiles_a_program_for_every_cell():
-    budget = {"method": "budget_forcing", "form": "prompt", "instruction": "", "examples": EXAMPLES, "max_tokens": 12}
+    short = {"instruction": "", "max_tokens": 12}
+    budget = {"method": "budget_forcing", "form": "prompt", "answer_tokens": 4, **short}
     cells = [
-        attacked("none", {**budget, "max_thinking": 0, "answer_tokens": 4}),
-        attacked("none", {**budget, "max_thinking": 4, "answer_tokens": 4}),
-        attacked("none", {"method": "majority", "instruction": "", "examples": EXAMPLES, "max_tokens": 12, "n": 2}),
-        attacked("injection", {**budget, "max_thinking": 4, "answer_tokens": 4}, copies=1),
-        attacked("many_shot", {**budget, "max_thinking": 2, "answer_tokens": 4}, shots=1),
+        attacked("none", {**budget, "max_thinking": 0}),
+        attacked("none", {**budget, "max_thinking": 4}),
+        attacked("none", {"method": "majority", "n": 2, **short}),
+        attacked("injection", {**budget, "max_thinking": 4}, copies=1),
+        attacked("many_shot", {**budget, "max_thinking": 2}, shots=1),
     ]
     engine = Engine(hash_model(), max_slots=4)
     for one in cells:
         assert len(list(one.generate(engine, TASK.problems[:2]))) == 2 * one.n
-    assert len({chain for chain, _ in engine._programs}) == 1
-    assert len(engine._programs) == len({bucket for _, bucket in engine._programs}) <= 2
+    assert len(engine._programs) == 1
 
 
 def test_defender_loses_its_votes_its_scorer_or_its_budget():
