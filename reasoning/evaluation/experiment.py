@@ -112,7 +112,7 @@ def _score(workdir: Path, methods: Mapping[str, Method], task: Task, engine, sho
 def _gather(workdir: Path, methods: Mapping[str, Method]) -> None:
     """Puts together what several processes have written. Raises InputError for a damaged line."""
     for label in methods:
-        for name in ("generations.jsonl", "timings.jsonl", "trees.jsonl"):
+        for name in ("generations.jsonl", "timings.jsonl", "trees.jsonl", "rounds.jsonl", "journal.jsonl"):
             gather(workdir / label / name)
 
 

@@ -48,6 +48,11 @@ class Progress:
         self.bar.set_postfix_str(f"{self.rate:.0f} tok/s, accuracy {self._right / self.step:.3f}", refresh=False)
         self.bar.update()
 
+    def told(self, count: int) -> None:
+        """Shows that a method in rounds is at work, by the number of its answers and scores; its samples end together."""
+        self.bar.set_postfix_str(f"{count} answers and scores", refresh=False)
+        self.bar.update(0)
+
     def scalars(self) -> dict[str, float]:
         """The metrics of `reasoning.evaluation.board.SCALARS`. Short samples finish first, so early values lean their way."""
         so_far = estimate([sum(grades) / len(grades) for grades in self.correct.values()], resamples=RESAMPLES)

@@ -3,6 +3,7 @@
     generations.jsonl   one record a sample (`reasoning.evaluation.pool`)
     timings.jsonl       seconds of each sample, and of each start of the program; apart, because they differ from run to run
     trees.jsonl         of a method that searches, a line a problem: what each round wrote, scored and kept
+    rounds.jsonl        of a method in rounds, a line a sample: what each round cost and came to; journal.jsonl: all it has asked
     metrics.jsonl       progress, one line every few samples; tensorboard/ is a view of it
 
 That the *samples* are the same is the engine's doing: a sample depends on run seed, problem and sample number, not on
@@ -24,8 +25,9 @@ from reasoning.evaluation.pool import Pool, Record, record
 from reasoning.evaluation.progress import Progress
 from reasoning.evaluation.thinking import finder
 from reasoning.methods.base import Method
+from reasoning.methods.journal import Journal
 from reasoning.processes import ALONE, Processes
-from reasoning.records import Lines, dumps, write_atomic
+from reasoning.records import Lines, dumps, read_lines, write_atomic
 
 LOGS = 50  # metrics lines a run
 
@@ -59,37 +61,53 @@ def run(
             ready = engine()
             progress = Progress(pool, ready, label or method.name, show and processes.leads)
             board = Board(directory, pool.records.values()) if processes.leads else None
-            with trees(directory, method, problems, processes) as keep:
-                _draw(method, problems, pool, ready, grader, progress, board, check, keep)
+            with histories(directory, method, problems, processes) as keep, journal(directory, method, processes) as asked:
+                _draw(method, problems, pool, ready, grader, progress, board, check, keep, asked)
     return [pool.records[key] for key in pool.wanted if key in pool.records]
 
 
 @contextlib.contextmanager
-def trees(
+def histories(
     directory: Path, method: Method, problems: Sequence[Problem], processes: Processes
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    """What keeps the tree of each problem, in the order of the task once all are there; None for a method without a search.
+    """What keeps the tree of each problem, or the rounds of each sample, in the order of the task once all are there; None for a
+    method that has neither.
 
-    A problem that is searched again after a crash grows the same tree, which is kept once.
+    A problem that is worked on again after a crash comes to the same, which is kept once.
     """
-    if method.search is None:
+    if method.search is None and method.rounds is None:
         yield None
         return
-    path = part(directory / "trees.jsonl", processes)
+    name, each = ("trees", 1) if method.rounds is None else ("rounds", method.n)
+    path = part(directory / f"{name}.jsonl", processes)
     with Lines(path) as lines:
-        there = {line["problem"]: line for line in lines.records}
+        there = {(line["problem"], line.get("sample", 0)): line for line in lines.records}
 
-        def keep(tree: dict[str, Any]) -> None:
-            if tree["problem"] not in there:
-                lines.append(tree)
-                there[tree["problem"]] = tree
+        def keep(line: dict[str, Any]) -> None:
+            key = line["problem"], line.get("sample", 0)
+            if key not in there:
+                lines.append(line)
+                there[key] = line
 
         yield keep
-    if all(problem.id in there for problem in problems):
-        write_atomic(path, b"".join(dumps(there[problem.id]) for problem in problems))
+    wanted = [(problem.id, sample) for problem in problems for sample in range(each)]
+    if all(key in there for key in wanted):
+        write_atomic(path, b"".join(dumps(there[key]) for key in wanted))
 
 
-def _draw(method, problems, pool, engine, grader, progress, board, check, keep) -> None:
+@contextlib.contextmanager
+def journal(directory: Path, method: Method, processes: Processes) -> Iterator[Journal | None]:
+    """Where a method in rounds keeps what it has asked; None for any other."""
+    if method.rounds is None:
+        yield None
+        return
+    path = directory / "journal.jsonl"
+    earlier = [] if processes.count == 1 else read_lines(path)[0]
+    with Journal(part(path, processes), method.rounds.about, earlier) as made:
+        yield made
+
+
+def _draw(method, problems, pool, engine, grader, progress, board, check, keep, asked) -> None:
     by_id = {problem.id: problem for problem in problems}
     every = max(1, pool.total // LOGS)
     thinking = finder(engine, method.delimiters)
@@ -107,7 +125,12 @@ def _draw(method, problems, pool, engine, grader, progress, board, check, keep) 
             if board and (progress.step % every == 0 or progress.step == pool.total):
                 board.log(progress.step, progress.scalars(), progress.lengths, new)
 
-        for response in stack.enter_context(contextlib.closing(method.generate(engine, problems, pool.missing, keep))):
+        def watch(count: int) -> None:
+            progress.told(count)
+            check()
+
+        drawn = method.generate(engine, problems, pool.missing, keep, asked, watch)
+        for response in stack.enter_context(contextlib.closing(drawn)):
             waiting.append((response, grader.submit_answer(by_id[response.id], method.answer(response))))
             for done in [pair for pair in waiting if pair[1].done()]:
                 waiting.remove(done)

@@ -18,12 +18,14 @@ from reasoning.decode.engine import STANDARD
 from reasoning.decode.ledger import Ledger
 from reasoning.decode.requests import Request, Response, prompt_ids
 from reasoning.errors import InputError
+from reasoning.methods.journal import Journal
+from reasoning.methods.rounds import Rounds, Watch
 from reasoning.methods.steps import Steps
 from reasoning.rewards.judges import judge
 from reasoning.rewards.responses import Candidate, Judge, Reading
 from reasoning.text.answers import extract
 
-NOT_METHODS = {"base", "journal", "prompts", "rounds", "searching", "signatures", "steps"}
+NOT_METHODS = {"base", "journal", "preferences", "prompts", "rounds", "searching", "signatures", "steps", "templates"}
 Vote = Callable[..., str | None]  # called by `cast`
 
 
@@ -36,7 +38,8 @@ class Result:
       answer: what the vote chose; None if every sample abstained.
       answers: what was extracted from each response, None where nothing was.
       responses: the engine's `Response`s, ordered by sample.
-      ledger: cost of all samples with the prompt paid once, for the policy and for a scorer.
+      ledger: cost of all samples with the prompt paid once, for the policy and for a scorer. Samples in rounds pay all their own
+        prompts, of which they share the first alone.
       scores: of each response after each of its steps, of a method with a scorer or a search.
     """
 
@@ -77,6 +80,7 @@ class Method:
         compared by identity, and another chain is another compiled program.
       scorer: of a vote that sees scores: `kind` and arguments, see `reasoning.rewards.judges`.
       search: how the samples of a problem are selected from step by step, None where each is drawn for itself.
+      rounds: how a sample is worked out in several calls of the model, None where it is one call.
     """
 
     name: str
@@ -93,6 +97,7 @@ class Method:
     chain: Chain = STANDARD
     scorer: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     search: Steps | None = None
+    rounds: Rounds | None = None
 
     def __post_init__(self):
         for field in ("n", "max_tokens"):
@@ -144,16 +149,24 @@ class Method:
         problems,
         samples: Mapping[str, Sequence[int]] | None = None,
         keep: Callable[[dict[str, Any]], None] | None = None,
+        journal: Journal | None = None,
+        watch: Watch | None = None,
     ) -> Iterator[Response]:
         """Responses to `requests(problems, samples)` as they finish; a sample is the same whatever runs beside it.
 
         A search draws all samples of a problem together, and hands out those that are asked for. `keep` is called with the tree
-        of each problem (`reasoning.search.tree.Tree.record`).
+        of each problem (`reasoning.search.tree.Tree.record`), or with the history of each sample that is worked out in rounds,
+        for which `journal` and `watch` are (`reasoning.methods.rounds.Rounds.generate`).
         """
+        problems = mappings(problems)
         named = zip(("thinking_start", "thinking_end"), self.delimiters, strict=True)
         phases = {knob: engine.pattern(text) for knob, text in named if text}
         knobs = {**phases, **self.texts(engine), **self.knobs}
         options = {"max_tokens": self.max_tokens, "stop": self.stop, "chain": self.chain}
+        if self.rounds is not None:
+            by_id = {problem["id"]: problem for problem in problems if "id" in problem}
+            notes = {"journal": journal, "keep": keep, "watch": watch}
+            return self.rounds.generate(engine, by_id, self.requests(problems, samples), **notes, **options, **knobs)
         if self.search is None:
             return engine.generate(self.requests(problems, samples), **options, **knobs)
         whole = None if samples is None else {name: range(self.n) for name, wanted in samples.items() if wanted}
@@ -167,7 +180,10 @@ class Method:
 
     def fit(self, engine, problems) -> None:
         """Narrows the engine's plan to what these problems need (`Engine.fit`)."""
-        engine.fit(self.requests(problems), max_tokens=self.max_tokens)
+        requests = self.requests(problems)
+        if self.rounds is not None:
+            requests = [dataclasses.replace(request, n=request.n * self.rounds.width) for request in requests]
+        engine.fit(requests, max_tokens=self.max_tokens)
 
     def answer(self, response: Response) -> str | None:
         """What the response says, None if it says nothing that can be read."""
@@ -200,11 +216,12 @@ class Method:
         ledgers = [response.ledger for response in responses]
         total = sum(ledgers[1:], ledgers[0])
         scored = readings[0].question if readings else 0, sum(reading.tokens for reading in readings)
+        prompts = ledgers[0] if self.rounds is None else total
         once = dataclasses.replace(
             total,
-            prompt=ledgers[0].prompt,
+            prompt=prompts.prompt,
             scorer=total.scorer + sum(scored),
-            flops_prompt=ledgers[0].flops_prompt + (readings[0].flops_question if readings else 0.0),
+            flops_prompt=prompts.flops_prompt + (readings[0].flops_question if readings else 0.0),
             flops_generated=total.flops_generated + sum(reading.flops for reading in readings),
         )
         lengths = tuple(len(response.tokens) for response in responses)

@@ -63,7 +63,9 @@ class Journal:
             self._lines.append(line)
         self._add(line)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """Responses and readings."""
         return len(self._responses) + len(self._readings)
 
     def missing(self, request: Request) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ import abc
 import contextlib
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,15 @@ class Rounds(abc.ABC):
 
     Attributes:
       scorer: spec of who reads candidates (`reasoning.rewards.judges`); None for programs that never ask.
+      width: samples that a round draws for a program at most; it says how many slots are worth having.
     """
 
     scorer: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    width: int = 1
+
+    def __post_init__(self):
+        if self.scorer is not None:
+            object.__setattr__(self, "scorer", MappingProxyType(dict(self.scorer)))
 
     @property
     def about(self) -> Any:
@@ -75,7 +82,7 @@ class Rounds(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def check(self, engine, request: Request, max_tokens: int) -> None:
+    def check(self, engine, problem: Mapping[str, Any], request: Request, max_tokens: int) -> None:
         """Raises InputError for what would stop a later round on the problem that `request` asks; nothing is generated."""
 
     @abc.abstractmethod
@@ -100,19 +107,21 @@ class Rounds(abc.ABC):
         Args:
           problems: by id. requests: one a problem, with the samples that are wanted.
           journal: where rounds are kept; None keeps none. keep: is called with the history of each problem.
-          watch: is called with the number of lines of the journal after each; may raise to stop.
+          watch: is called with the number of answers and readings after each; may raise to stop.
           max_tokens, options: of `Engine.generate`; stop: of the requests given alone, not of those of later rounds.
         """
         requests = [dataclasses.replace(request, stop=(*request.stop, *stop)) for request in requests]
         engine.generate(requests, max_tokens=max_tokens, **options).close()
         for request in requests:
-            self.check(engine, request, max_tokens)
+            self.check(engine, problems[request.id], request, max_tokens)
         programs = {
             (request.id, sample): self.program(engine, problems[request.id], request, sample, max_tokens)
             for request in requests
             for sample in sample_numbers(request)
         }
-        return self._finished(engine, programs, journal or Journal(), keep, watch, {"max_tokens": max_tokens, **options})
+        return self._finished(
+            engine, programs, Journal() if journal is None else journal, keep, watch, {"max_tokens": max_tokens, **options}
+        )
 
     def _finished(self, engine, programs, journal, keep, watch, options) -> Iterator[Response]:
         reader = judges.judge(engine, self.scorer) if self.scorer is not None and programs else None
@@ -164,10 +173,10 @@ def drive(
         yield from send(dict.fromkeys(programs))
         while wishes:
             asks = {name: wish.requests for name, wish in wishes.items() if isinstance(wish, Ask)}
-            if asks:
+            if asks:  # scores wait until nobody asks: who has asked again falls back into step with the others
                 yield from send(_ask(engine, asks, asked, journal, watch, options))
-            scores = {name: wish.candidates for name, wish in wishes.items() if isinstance(wish, Score)}
-            if scores:
+            else:
+                scores = {name: wish.candidates for name, wish in wishes.items()}
                 yield from send(_score(judge, scores, journal, watch))
 
 
@@ -184,7 +193,7 @@ def _ask(engine, asks: Mapping[Any, Sequence[Request]], asked, journal: Journal,
         with contextlib.closing(engine.generate(lacking, **options)) as responses:
             for response in responses:
                 journal.keep_response(by_id[response.id], response)
-                watch(len(journal))
+                watch(journal.count)
     return {
         name: tuple(tuple(journal.response(one, sample) for sample in sample_numbers(one)) for one in wanted)
         for name, wanted in asks.items()
@@ -199,5 +208,5 @@ def _score(judge: Judge | None, scores: Mapping[Any, Sequence[Candidate]], journ
         for candidate, reading in judge.read(lacking):
             check_scores(judge.name, np.array(reading.scores), [candidate.name] * len(reading.scores))
             journal.keep_reading(candidate, reading)
-            watch(len(journal))
+            watch(journal.count)
     return {name: tuple(map(journal.reading, wanted)) for name, wanted in scores.items()}
