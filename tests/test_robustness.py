@@ -157,7 +157,10 @@ def test_defender_loses_its_votes_its_scorer_or_its_budget():
         ({"defender": {"n": 3}}, "the defender is .*method"),
         ({"defender": {"method": "robustness"}}, "a method other than robustness"),
         ({"defender": {"method": "direct", "vote": 3}}, "method 'direct' has no argument 'vote'"),
-        ({"defender": {"method": "beam_search"}, "attack": {"kind": "program"}}, "a method that searches cannot be one"),
+        (
+            {"defender": {"method": "beam_search"}, "attack": {"kind": "program"}},
+            "so none that searches or works in rounds can be it",
+        ),
     ],
 )
 def test_mistake_is_not_explained(arguments, message):

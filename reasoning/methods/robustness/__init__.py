@@ -52,8 +52,11 @@ def make(
     chain = CHAIN if one.chain is STANDARD else one.chain
     made, span, found = {**fields, "name": "robustness", "chain": chain}, Span(ambiguous, seed), attack_of(attack)
     if isinstance(found, Rounds):  # it asks the defender itself, for all samples of its vote
-        if one.search is not None:
-            raise InputError("an attack in a loop asks its defender for samples, so a method that searches cannot be one")
-        found = dataclasses.replace(found, span=span, defender=dataclasses.replace(one, chain=chain), scorer=one.scorer)
+        if one.search is not None or one.rounds is not None:
+            raise InputError(
+                "an attack in a loop asks its defender for samples, so none that searches or works in rounds can be it"
+            )
+        asked = dataclasses.replace(one, chain=chain)
+        found = dataclasses.replace(found, span=span, defender=asked, scorer=one.scorer, width=one.n)
         made |= {"n": 1, "vote": base.only, "scorer": None, "rounds": found}
     return Attacked(**made, attack=found, span=span, defender=one)

@@ -52,10 +52,10 @@ class Attacked(Method):
 
     def fit(self, engine, problems) -> None:
         """As `Method.fit`; an engine of the attack's own is made with what the plan is then."""
-        requests = self.requests(problems)
-        if isinstance(self.attack, SoftTokens):
-            requests = self.attack.plain(requests, engine.model)
-        engine.fit(requests, max_tokens=self.max_tokens)
+        if not isinstance(self.attack, SoftTokens):
+            super().fit(engine, problems)
+            return
+        engine.fit(self.attack.plain(self.requests(problems), engine.model), max_tokens=self.max_tokens)
 
     def answer(self, response: Response) -> str | None:
         """As the defender reads it."""

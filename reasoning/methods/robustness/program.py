@@ -65,8 +65,9 @@ class Loop(Rounds):
         del target
         return ""
 
-    def check(self, engine, request: Request, max_tokens: int) -> None:
-        """Raises InputError if a text and what is said about earlier ones might exceed a context."""
+    def check(self, engine, problem: Mapping[str, Any], request: Request, max_tokens: int) -> None:
+        """Raises InputError for a problem without a goal, or if a text and what is told of earlier ones may exceed a context."""
+        target_of(problem)
         model = engine.model
         prompt = prompt_ids(request, model.tokenizer, model.config.vocab_size)
         longest = len(prompt) + (SHOWN + 1) * self.tokens + max_tokens + 256
