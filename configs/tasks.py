@@ -14,14 +14,18 @@ from ml_collections import ConfigDict
 from configs import common
 from reasoning.errors import InputError
 
-FORM = "Show the steps in one line. Then write the answer on a line of its own, in the form: Answer: <number>"
+END = "Then write the answer on a line of its own, in the form: Answer: <number>"
+FORM = f"Show the steps in one line. {END}"
 FORM_ANSWER = "Write the answer at once, without steps, in the form: Answer: <number>"
 EQUATION = "Solve for x: 3*x + 12 = 57"
 WORDS = "Tom has 3 boxes with 4 pencils each. He gives 5 pencils away. How many does he have left?"
 
 
 class Asked(NamedTuple):
-    """A family with its parameters, the example answered at once and by steps, tokens of a chain, and the two instructions."""
+    """A family with its parameters, the example answered at once and by steps, tokens of a chain, and the two instructions.
+
+    draft, plan: the example by a draft, and by a plan before the steps.
+    """
 
     family: str
     parameters: dict[str, Any]
@@ -30,6 +34,8 @@ class Asked(NamedTuple):
     tokens: int
     form_answer: str = FORM_ANSWER
     form_steps: str = FORM
+    draft: tuple = ()
+    plan: tuple = ()
 
     def task(self, size: int) -> ConfigDict:
         """The task with `size` problems."""
@@ -37,16 +43,50 @@ class Asked(NamedTuple):
 
 
 TASKS = {
-    "chain_sum": Asked("chain_sum", {}, common.CHAIN_SUM_ANSWER, common.CHAIN_SUM_STEPS, 112, "", ""),
+    "chain_sum": Asked(
+        "chain_sum",
+        {},
+        common.CHAIN_SUM_ANSWER,
+        common.CHAIN_SUM_STEPS,
+        112,
+        "",
+        "",
+        ((common.CHAIN_SUM_QUESTION, "42; 25; 50; 19\nAnswer: 19"),),
+        (
+            (
+                common.CHAIN_SUM_QUESTION,
+                f"Plan: go from left to right and keep the total.\n{common.CHAIN_SUM_STEPS[0][1]}",
+            ),
+        ),
+    ),
     "simple_equations": Asked(
         "reasoning_gym",
         {"name": "simple_equations"},
         ((EQUATION, "Answer: 15"),),
         ((EQUATION, "3*x = 57 - 12 = 45; x = 45 / 3 = 15\nAnswer: 15"),),
         224,
+        draft=((EQUATION, "3*x = 45; x = 15\nAnswer: 15"),),
+        plan=(
+            (
+                EQUATION,
+                "Plan: take 12 from both sides, then divide by 3.\n3*x = 57 - 12 = 45; x = 45 / 3 = 15\nAnswer: 15",
+            ),
+        ),
     ),
     "asdiv": Asked(
-        "asdiv", {}, ((WORDS, "Answer: 7"),), ((WORDS, "3 * 4 = 12 pencils at first; 12 - 5 = 7 are left\nAnswer: 7"),), 192
+        "asdiv",
+        {},
+        ((WORDS, "Answer: 7"),),
+        ((WORDS, "3 * 4 = 12 pencils at first; 12 - 5 = 7 are left\nAnswer: 7"),),
+        192,
+        draft=((WORDS, "3 * 4 = 12; 12 - 5 = 7\nAnswer: 7"),),
+        plan=(
+            (
+                WORDS,
+                "Plan: multiply to get all pencils, then take off those given away.\n"
+                "3 * 4 = 12 pencils at first; 12 - 5 = 7 are left\nAnswer: 7",
+            ),
+        ),
     ),
 }
 

@@ -182,7 +182,7 @@ def test_attack_leaves_its_span():
 
 
 def test_attacker_is_forced_to_think_as_the_defender_or_other_engine_is_ignored(monkeypatch):
-    """On a real engine: the defender's budget cuts the defender alone; another model gets the attacker's requests and no others."""
+    """On a real engine the budget cuts the defender alone; another model gets the requests of the attacker and no others."""
     budget = {
         "method": "budget_forcing",
         "form": "prompt",

@@ -27,8 +27,14 @@ class Attacked:
 
 
 def measure(run: Finished) -> tuple[Attacked, ...]:
-    """The grids that the configuration names. Raises InputError for a run that is not finished, or a task without goals."""
+    """The grids that the configuration names. Raises InputError for a run that is not finished, or a task without goals.
+
+    Of a run that was graded by other rules those without a loop, whose attempts were judged by the rules of the run itself.
+    """
     planned = grids(run.config)
+    if "regraded" in run.identity:
+        looping = {label for label, method in run.methods.items() if getattr(method, "tries", None) is not None}
+        planned = [grid for grid in planned if looping.isdisjoint(place.label for place in grid.places)]
     if not planned:
         return ()
     with Grader() as grader:

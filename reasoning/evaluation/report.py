@@ -7,6 +7,7 @@ report/sweeps.*          where the configuration names sweeps: tables, a line pe
 report/sweep-<name>.png  a curve over one setting, or a grid over two
 report/robustness.*      where it names grids of attacks: tables, a line per cell with all digits; attack-<name>.png a heat map
 report/tree-<label>.png  of a method that searches, the tree of the first problem that has one
+report/rounds.*          where methods work in rounds: tables, a line a round, reward and accuracy, what rewriting changed
 report/tensorboard/      the pictures, these trees as text, and the numbers of rows and sweeps as scalars
 <label>/scores.json      the numbers of one method
 """
@@ -17,8 +18,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reasoning.evaluation import attack_picture, attack_report, attack_tables, stats, sweep_plan, sweep_tables, sweeps, tables
-from reasoning.evaluation.attack_report import Attacked
+from reasoning.evaluation import (
+    attack_picture,
+    attack_report,
+    attack_tables,
+    round_picture,
+    round_report,
+    round_tables,
+    stats,
+    sweep_plan,
+    sweep_tables,
+    sweeps,
+    tables,
+)
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.picture import draw
 from reasoning.evaluation.report_board import show
@@ -40,6 +52,7 @@ class Report:
       rows: one per method and N. versus: the pairs of `pairs` with A minus B.
       table, picture: files.
       sweeps, attacks: those that the configuration names, with their own tables and pictures.
+      worked: the methods in rounds, the same.
     """
 
     title: str
@@ -48,7 +61,8 @@ class Report:
     table: Path
     picture: Path
     sweeps: tuple[Sweep, ...] = ()
-    attacks: tuple[Attacked, ...] = ()
+    attacks: tuple[attack_report.Attacked, ...] = ()
+    worked: tuple[round_report.Worked, ...] = ()
 
     def text(self, render=tables.aligned) -> str:
         """Title, both tables and what the columns mean; `render` is `tables.aligned` or `tables.markdown`."""
@@ -60,6 +74,8 @@ class Report:
             parts.append(sweep_tables.text(self.sweeps, render))
         if self.attacks:
             parts.append(attack_tables.text(self.attacks, render))
+        if self.worked:
+            parts.append(round_tables.text(self.worked, render))
         return "\n\n".join(parts)
 
 
@@ -88,6 +104,7 @@ def report(workdir: Path) -> Report:
         picture=out / "accuracy.png",
         sweeps=tuple(sweeps.sweeps(planned, measured)),
         attacks=attack_report.measure(run),
+        worked=tuple(round_report.measure(run)),
     )
     write_atomic(made.table, made.text(tables.markdown) + "\n")
     write_atomic(out / "table.csv", tables.rows_csv(made.rows))
@@ -95,6 +112,8 @@ def report(workdir: Path) -> Report:
     pictures = {made.picture.stem: draw(made.rows, made.title), **sweep_pictures(made.sweeps, made.title)}
     pictures |= attack_picture.pictures(made.attacks, made.title)
     pictures |= {f"tree-{label}": draw_tree(tree, f"{made.title}\n{label}: {tree['problem']}") for label, tree in grown.items()}
+    if made.worked:
+        pictures["rounds"] = round_picture.draw(made.worked, made.rows, made.title)
     for name, picture in pictures.items():
         write_atomic(out / f"{name}.png", picture)
     if made.sweeps:
@@ -105,6 +124,13 @@ def report(workdir: Path) -> Report:
         write_atomic(out / "robustness.md", f"{made.title}\n\n{attack_tables.text(made.attacks, tables.markdown)}\n")
         write_atomic(out / "robustness.csv", attack_tables.csv(made.attacks))
     texts = {f"{label}/tree": as_text(tree) for label, tree in grown.items()}
+    if made.worked:
+        changes = {one.label: round_tables.diffs(one) for one in made.worked}
+        texts |= {f"{label}/rounds": text for label, text in changes.items() if text}
+        parts = [f"## {label}\n\n{text or 'Rewriting changed no best answer.'}" for label, text in changes.items()]
+        parts = [made.title, round_tables.text(made.worked, tables.markdown), *parts]
+        write_atomic(out / "rounds.md", "\n\n".join(parts) + "\n")
+        write_atomic(out / "rounds.csv", round_tables.csv(made.worked))
     show(out / "tensorboard", made.rows, made.sweeps, pictures, texts)
     return made
 
