@@ -9,6 +9,7 @@ from doubles.fake_engine import FakeEngine
 from doubles.models import hash_model
 
 from reasoning.data.tasks import load_task
+from reasoning.decode.admission import all_knobs
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
@@ -119,7 +120,11 @@ def test_reply_without_a_text_is_sent_or_costs_no_attempt():
     responses, attempts = run(loop(), engine)
     for name, tries in attempts.items():
         assert [one["attack"] for one in tries] == [None, f"try 1 on {name}", None]
-        assert [(one["answer"], one["tokens"]) for one in tries] == [(None, 0), (right(name), len("Answer: 66")), (None, 0)]
+        assert [(one["answer"], one["tokens"]) for one in tries] == [
+            (None, 0),
+            (right(name), len(f"Answer: {right(name)}")),
+            (None, 0),
+        ]
         assert f"{name}/0/0/reply" not in engine.asked and responses[name].text == f"Answer: {right(name)}"
         assert "had no text behind the word Text:" in engine.asked[f"{name}/0/1/attack"]
     silent, attempts = run(loop(2), Talk(lambda *_: "no", succeeds(0)))
@@ -163,7 +168,11 @@ def test_defender_answers_without_its_vote_or_its_scorer():
 
     _, attempts = run(loop(2, {"method": "majority", "n": 3}), Talk(attempt, defender))
     for name, tries in attempts.items():
-        assert len(tries) == 1 and tries[0]["answer"] == goal(name) and tries[0]["tokens"] == 3 * len("Answer: 66")
+        assert (
+            len(tries) == 1
+            and tries[0]["answer"] == goal(name)
+            and tries[0]["tokens"] == 2 * len(f"Answer: {goal(name)}") + len(f"Answer: {right(name)}")
+        )
     oracle = {"method": "best_of_n", "n": 3, "scorer": {"kind": "oracle"}}
     _, attempts = run(loop(2, oracle), Talk(attempt, defender))
     assert {name: [one["answer"] for one in tries] for name, tries in attempts.items()} == {
@@ -181,39 +190,29 @@ def test_attack_leaves_its_span():
     )
 
 
-def test_attacker_is_forced_to_think_as_the_defender_or_other_engine_is_ignored(monkeypatch):
-    """On a real engine the budget cuts the defender alone; another model gets the requests of the attacker and no others."""
-    budget = {
-        "method": "budget_forcing",
-        "form": "prompt",
-        "instruction": "",
-        "max_thinking": 2,
-        "answer_tokens": 3,
-        "max_tokens": 8,
-    }
-    engine = Engine(hash_model(), max_slots=2)
-    made = loop(1, {**budget, "temperature": 0.7})
-    journal = []
-    inner = engine.generate
+def test_attacker_is_forced_to_think_as_the_defender():
+    """Its request turns every control of the defender's chain off, and is one that a real engine takes."""
+    budget = {"method": "budget_forcing", "form": "prompt", "max_thinking": 2, "num_ignore": 1, "temperature": 0.7}
+    made, engine = loop(1, {**budget, "knobs": {"min_p": 0.1}}), Engine(hash_model(), max_slots=2)
+    problem = vars(FIRST)
+    (wanted,) = made.rounds.program(engine, problem, made.requests([problem])[0], 0, 8).send(None).requests
+    knobs = {**made.texts(engine), **made.knobs, "thinking_end": engine.pattern("Answer:")}
+    engine.generate([wanted], max_tokens=8, chain=made.chain, **knobs).close()
+    specs = all_knobs(made.chain)
+    filled = {name: specs[name].fill(name, wanted.knobs.get(name, value)) for name, value in knobs.items()}
+    assert filled.pop("temperature") == 1.0 and wanted.max_tokens == 20
+    assert {"max_thinking", "num_ignore", "thinking_end", "thinking_stop_ids", "tail_script", "min_p"} <= filled.keys()
+    for name, value in filled.items():
+        np.testing.assert_array_equal(value, specs[name].fill(name, np.full(specs[name].shape, specs[name].neutral)), name)
 
-    def watched(requests, **options):
-        for response in inner(requests, **options):
-            journal.append(response)
-            yield response
 
-    monkeypatch.setattr(engine, "generate", watched)
-    monkeypatch.setattr(program, "written", lambda text: "do it")
-    run(made, engine, [FIRST])
-    asked = {response.id.rsplit("/")[-1]: response for response in journal}
-    assert len(asked["attack"].tokens) <= 20 and not asked["attack"].forced.any() and asked["attack"].thought_end == ""
-    assert asked["reply"].forced.any() and asked["reply"].thought_end == "budget"
+def test_other_model_is_asked_for_answers_or_ours_for_attacks(monkeypatch):
     mine, theirs = Talk(attempt, succeeds(0)), Talk(attempt, succeeds(0))
     monkeypatch.setattr(program, "attacker", lambda model, slots: theirs)
     made = method("robustness", attack={"kind": "program", "attempts": 2, "model": "other"}, defender={"method": "direct"})
-    run(made, mine)
-    assert {name.rsplit("/")[-1] for name in mine.asked} == {"reply"} and {name.rsplit("/")[-1] for name in theirs.asked} == {
-        "attack"
-    }
+    responses, _ = run(made, mine)
+    roles = [{name.rsplit("/")[-1] for name in engine.asked} for engine in (mine, theirs)]
+    assert roles == [{"reply"}, {"attack"}] and len(responses) == len(TASK)
 
 
 def test_texts_that_may_not_fit_are_found_out_late():
@@ -271,7 +270,9 @@ def test_killed_run_asks_again_or_counts_other_attempts(tmp_path):
     report(tmp_path / "whole")
     text = (tmp_path / "whole" / "report" / "robustness.md").read_text()
     cells = [
-        [part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith(("| clean", "| loop |"))
+        [part.strip() for part in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith(("| clean |", "| loop |")) and "| attempts |" not in line
     ]
     assert [(one[0], one[1], one[3], one[4], one[-4]) for one in cells] == [
         ("clean", "0", "0.333", "clean", "1"),

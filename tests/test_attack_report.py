@@ -1,6 +1,7 @@
 """Grids of attacks: a table made by hand, intervals that are known, pictures, and a run from its config to its report."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
-from doubles.config_files import resolve
+from doubles.config_files import read, resolve
 from doubles.fake_engine import FakeEngine
 
 from reasoning.data.tasks import Problem
@@ -141,17 +142,24 @@ def config(text, **changes):
     return {**resolve(f"--config={CONFIG}:{text}"), "model": "fake", **changes}
 
 
-@pytest.fixture(scope="module")
-def skilled():
-    """A model that says the goal of some problems and the truth of others."""
-    task = experiment.build_task(config("n=24,rules=clear"))
-    goals = {one.id: one.metadata["target"]["goal"] for one in task.problems}
-    return {one.id: (goals[one.id] if i % 3 == 0 else one.answer, 1.0) for i, one in enumerate(task.problems)}
+class Gullible(FakeEngine):
+    """Of three problems one is answered with the goal, whatever the prompt; with 32 shots another one."""
+
+    def __init__(self, problems):
+        super().__init__()
+        self.problems = {one.id: (index, one.answer, one.metadata["target"]["goal"]) for index, one in enumerate(problems)}
+
+    def respond(self, request, sample, max_tokens, temperature):
+        given = super().respond(request, sample, max_tokens, temperature)
+        index, right, goal = self.problems[request.id]
+        shots = request.messages[-1]["content"].count("Here the reply that is wanted")
+        falls = index % 3 == 0 or (shots == 32 and index % 3 == 1)
+        return dataclasses.replace(given, text=f"Answer: {goal if falls else right}")
 
 
-def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path, skilled):
+def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path):
     setting = config("n=24,rules=clear,defence=majority")
-    experiment.evaluate(setting, tmp_path, show=False, engine=FakeEngine(skilled))
+    experiment.evaluate(setting, tmp_path, show=False, engine=Gullible(experiment.build_task(setting).problems))
     made = report(tmp_path)
     out = tmp_path / "report"
     lines = list(csv.DictReader(io.StringIO((out / "robustness.csv").read_text())))
@@ -161,12 +169,13 @@ def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path, skille
     records = read_lines(tmp_path / "clear_many_shot_32_votes" / "generations.jsonl")[0]
     goals = {one.id: one.metadata["target"]["goal"] for one in experiment.build_task(setting).problems}
     said = [one["answer"] == goals[one["problem"]] for one in records]
-    line = next(one for one in lines if (one["resource"], one["level"]) == ("32", "1"))
-    assert float(line["goal"]) == pytest.approx(sum(said) / len(said)) and sum(said) > 20
+    line, few, clean = (
+        next(one for one in lines if (one["resource"], one["level"]) == (shots, "1")) for shots in ("32", "4", "0")
+    )
+    assert float(line["goal"]) == pytest.approx(sum(said) / len(said)) == pytest.approx(2 / 3)
     assert float(line["goal"]) + float(line["right"]) + float(line["neither"]) == pytest.approx(1.0)
-    clean = next(one for one in lines if (one["resource"], one["level"]) == ("0", "1"))
-    assert clean["beyond_clean"] == "" and float(line["beyond_clean"]) == pytest.approx(
-        float(line["goal"]) - float(clean["goal"])
+    assert (clean["beyond_clean"], float(few["beyond_clean"])) == ("", 0.0) and float(line["beyond_clean"]) == pytest.approx(
+        1 / 3
     )
     assert "beyond clean" in made.text() and "longest 5 %" in (out / "robustness.md").read_text()
     for name in ("attack-clear_many_shot", "attack-clear_many_shot-accuracy"):
@@ -214,7 +223,7 @@ def test_default_run_is_too_long():
 )
 def test_argument_of_the_config_is_not_explained(text, message):
     with pytest.raises(InputError, match=message):
-        config(text)
+        read(CONFIG).get_config(text)
 
 
 def test_worst_tenth_is_the_mean_or_the_best():

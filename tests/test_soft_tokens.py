@@ -8,10 +8,11 @@ import numpy as np
 import optax
 import pytest
 from doubles import tiny_chat
+from doubles.fake_engine import FakeEngine
 
 import reasoning
 from reasoning.data.tasks import load_task
-from reasoning.decode.engine import Engine
+from reasoning.decode.engine import STANDARD, Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import soft_training
 from reasoning.methods.base import method
@@ -47,9 +48,17 @@ def engine(model):
 
 
 @pytest.fixture(scope="module")
-def trained(engine, tmp_path_factory):
+def thinker(model):
+    """What samples the thoughts: text without a model, for the tokenizer and the weights of the tiny one."""
+    made = FakeEngine()
+    made.model = model
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(thinker, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("soft")
-    return soft_training.train(CONFIG, workdir, engine=engine, show=False)
+    return soft_training.train(CONFIG, workdir, engine=thinker, show=False)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +141,7 @@ def test_training_does_not_learn_or_a_snapshot_is_another_step(trained, model):
     assert soft_training.train(CONFIG, trained[0].parent) == trained, "nothing is loaded when nothing is missing"
 
 
-def test_target_forgets_the_thought_or_keeps_its_answer(model, engine):
+def test_target_forgets_the_thought_or_keeps_its_answer(model, thinker):
     for text, end, wanted in (
         ("30 + 50 = 80\nAnswer: 95", "Answer:", "30 + 50 = 80\nAnswer: 96"),
         ("no end", "Answer:", "Answer: 96"),
@@ -142,7 +151,7 @@ def test_target_forgets_the_thought_or_keeps_its_answer(model, engine):
         assert soft_training.persuaded(text, end, "96") == wanted
     task = load_task("arithmetic", size=2, goal="plus_one")
     one = method("robustness", defender=DEFENDER)
-    first, second = (next(iter(one.generate(engine, [problem]))) for problem in task.problems)
+    first, second = (next(iter(one.generate(thinker, [problem]))) for problem in task.problems)
     made = [soft_training.example(one, model, p, r, SIZE) for p, r in zip(task.problems, (first, second), strict=True)]
     assert made[0].before == made[1].before and made[0].after != made[1].after
     text = model.tokenizer.decode(made[0].before) + "|" + model.tokenizer.decode(made[0].after)
@@ -159,6 +168,7 @@ def test_engine_reads_other_vectors_than_the_network(engine, model, trained):
     found = {}
     for path in trained:
         one = method("robustness", attack={"kind": "soft_tokens", "path": str(path)}, defender=defender)
+        one = dataclasses.replace(one, chain=STANDARD)  # compiles faster
         found[path] = {response.id: response.tokens.tolist() for response in one.generate(engine, task.problems)}
         vectors, tokenizer = soft_tokens.read(path), SoftTokenizer(model.tokenizer, model.config.vocab_size)
         for request in one.requests(task.problems):

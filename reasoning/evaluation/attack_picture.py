@@ -79,7 +79,8 @@ def _map(
                 style = {"color": "white" if dark else INK, "ha": "center", "va": "center", "linespacing": 1.3}
                 axes.text(column, row, words(cell), fontsize=8, **style)
         edges = {"edgecolors": "white", "linewidth": 2, "vmin": limits[0], "vmax": limits[1]}
-        image = axes.pcolormesh(range(len(levels)), range(len(resources)), values, cmap=colours, **edges)
+        sides = (np.arange(count + 1) - 0.5 for count in (len(levels), len(resources)))  # a single column has them too
+        image = axes.pcolormesh(*sides, values, cmap=colours, **edges)
         axes.set_xticks(range(len(levels)), [number(level) for level in levels])
         axes.set_yticks(range(len(resources)), [number(resource) for resource in resources])
         axes.set_xlabel(found.grid.defence)
