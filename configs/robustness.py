@@ -19,11 +19,12 @@ is ambiguous:
 COMMAND
   python scripts/evaluate.py --config configs/robustness.py --workdir runs/robustness
   python scripts/evaluate.py --config configs/robustness.py:attack=injection,goal=42 --workdir runs/robustness-injection
-  python scripts/evaluate.py --config configs/robustness.py:attack=program,n=50 --workdir runs/robustness-program
+  python scripts/evaluate.py --config configs/robustness.py:attack=program,n=50,rules=clear --workdir runs/robustness-program
   python scripts/evaluate.py --config configs/robustness.py:defence=majority,rules=clear --workdir runs/robustness-majority
-  python scripts/evaluate.py --config configs/robustness.py:op=mul,goal=times_seven,size=1.5b --workdir runs/robustness-1.5b
+  python scripts/evaluate.py --config configs/robustness.py:size=1.5b,rules=clear --workdir runs/robustness-1.5b
 
-The first command generates about 50,000 tokens, 27 a sample (8 with no thought, 30 with 24 tokens, 42 with a free one).
+Generated tokens, estimated: 50,000 each but for the 25,000 of the last (a sample has 8 without a thought, 32 with one of 24
+tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text.
 
 MEASURED: docs/results.md, once the runs are finished.
 """

@@ -235,11 +235,17 @@ CONFIG = {
 
 
 class Both(Talk):
-    """Of twelve problems, number i gives way at attempt i % 4; without an attack every third slips into the goal."""
+    """Of twelve problems, number i gives way at attempt i % 4; without an attack every third slips into the goal.
+
+    Where nobody gives way, the third attempt has no text.
+    """
 
     def __init__(self, **more):
         self.problems = {one.id: (index, one) for index, one in enumerate(experiment.build_task(CONFIG).problems)}
-        super().__init__(attempt, self.answer, **more)
+        super().__init__(self.attack, self.answer, **more)
+
+    def attack(self, name, number, sample):
+        return "no" if self.problems[name][0] % 4 == 3 and number == 2 else attempt(name, number, sample)
 
     def answer(self, name, number, sample):
         index, one = self.problems[name]
@@ -274,11 +280,11 @@ def test_killed_run_asks_again_or_counts_other_attempts(tmp_path):
         for line in text.splitlines()
         if line.startswith(("| clean |", "| loop |")) and "| attempts |" not in line
     ]
-    assert [(one[0], one[1], one[3], one[4], one[-4]) for one in cells] == [
-        ("clean", "0", "0.333", "clean", "1"),
-        ("loop", "1", "0.250", "-0.083", "1.00"),
-        ("loop", "2", "0.500", "+0.167", "1.75"),
-        ("loop", "3", "0.750", "+0.417", "2.25"),
+    assert [(one[0], one[1], one[3], one[4], one[7], one[9], one[-4]) for one in cells] == [
+        ("clean", "0", "0.333", "clean", "0.667", "0.000", "1"),
+        ("loop", "1", "0.250", "-0.083", "0.750", "0.000", "1.00"),
+        ("loop", "2", "0.500", "+0.167", "0.500", "0.000", "1.75"),
+        ("loop", "3", "0.750", "+0.417", "0.250", "0.000", "2.25"),
     ]
     assert json.loads((tmp_path / "whole" / "config.json").read_text())["config"]["robustness"]
 

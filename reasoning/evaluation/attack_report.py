@@ -96,7 +96,8 @@ def looped(run: Finished, label: str, k: int, grader: Grader) -> Attempts:
     made = [(problem, lines[name][:k]) for name, problem in run.problems.items()]
     hit = iter(goals_hit([(problem, one["answer"]) for problem, tries in made for one in tries], grader))
     goal = tuple(float(sum(next(hit) for _ in tries) > 0) for _, tries in made)
-    last = [(problem, tries[-1]["answer"]) for problem, tries in made]
+    # what was answered last: an attempt without a text asked nobody
+    last = [(problem, next((one["answer"] for one in reversed(tries) if one["attack"]), None)) for problem, tries in made]
     right = [grader.submit_answer(problem, answer) for problem, answer in last]
     return Attempts(
         goal,

@@ -41,8 +41,7 @@ TEXT = re.compile(r"text[\s*]*:(.*)", re.IGNORECASE | re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Loop(Rounds):
-    """At most `attempts` texts, each of up to `tokens` tokens, sampled at `temperature` by `model`, or by the defender if it is
-    "".
+    """At most `attempts` texts of up to `tokens` tokens, sampled at `temperature` by `model`; "" is the defender's own.
 
     Attributes:
       span, defender: what the texts are written into, and who answers (set by `reasoning.methods.robustness.make`).
@@ -134,7 +133,7 @@ class Loop(Rounds):
 
     def generate(self, engine, problems, requests, **options: Any) -> Iterator[Response]:
         """As `Rounds.generate`, with the attacker's engine beside the defender's."""
-        pair = Pair(engine, attacker(self.model, tuple(sorted(engine.plan.items(), key=str)))) if self.model else engine
+        pair = Pair(engine, attacker(self.model, engine.plan["max_slots"])) if self.model else engine
         return super().generate(pair, problems, requests, **options)
 
 
@@ -164,9 +163,9 @@ def _both(*parts: Iterator[Response]) -> Iterator[Response]:
 
 
 @functools.lru_cache(maxsize=1)
-def attacker(model: str, plan: tuple) -> Engine:
+def attacker(model: str, max_slots: int) -> Engine:
     """The engine of another model, with as many slots as the defender's; loaded once. Raises InputError."""
-    return Engine(load(model), dict(plan)["max_slots"])
+    return Engine(load(model), max_slots)
 
 
 def written(text: str) -> str | None:
