@@ -1,6 +1,7 @@
 """Soft tokens: the gradient is the loss's, vectors stay as short as embeddings, and the engine reads them as the network does."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from doubles import tiny_chat
+from doubles.config_files import read, resolve
 from doubles.fake_engine import FakeEngine
 
 import reasoning
@@ -15,12 +17,14 @@ from reasoning.data.tasks import load_task
 from reasoning.decode.engine import STANDARD, Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import soft_training
+from reasoning.evaluation.experiment import build_task
 from reasoning.methods.base import method
 from reasoning.methods.robustness import soft_tokens
 from reasoning.methods.robustness.gradient import Example, batch_of, loss, make_step, mean_norm, projected
 from reasoning.methods.robustness.soft_tokens import FIRST, SoftTokenizer, extended, words
 from reasoning.records import read_lines
 
+ROOT = Path(__file__).parent.parent
 SIZE = 3
 DEFENDER = {
     "method": "budget_forcing",
@@ -102,12 +106,13 @@ def test_gradient_is_another_one_than_that_of_finite_differences(model, batch, s
 def test_padding_or_a_neighbour_changes_the_loss(model, batch, start):
     """The mean over target tokens is that of the examples by themselves, in batches without padding."""
     alone, counts = [], np.asarray(batch.weight).sum(1)
+    at = jax.jit(lambda batch: loss(model.network, model.params, start, batch))
     for row in range(3):
         one = jax.tree.map(lambda leaf, row=row: leaf[row : row + 1] if leaf.ndim else leaf, batch)
         width = int(np.asarray(one.places)[0, int(counts[row]) - 1]) + 2
         one = one._replace(tokens=one.tokens[:, :width])
-        alone.append(float(loss(model.network, model.params, start, one)))
-    together = float(loss(model.network, model.params, start, batch))
+        alone.append(float(at(one)))
+    together = float(at(batch))
     assert together == pytest.approx(float((np.array(alone) * counts).sum() / counts.sum()), rel=1e-5)
 
 
@@ -124,7 +129,8 @@ def test_loss_with_embeddings_of_words_is_not_that_of_the_words(model, batch):
         for place, target, weight in zip(*(np.asarray(part)[row] for part in batch[2:]), strict=True)
         if weight
     ]
-    assert float(loss(model.network, model.params, soft, batch)) == pytest.approx(np.mean(said), rel=1e-5)
+    found = jax.jit(lambda soft: loss(model.network, model.params, soft, batch))(soft)
+    assert float(found) == pytest.approx(np.mean(said), rel=1e-5)
 
 
 def test_vectors_grow_without_bound_or_are_shortened_too_often(model, batch, start):
@@ -254,6 +260,23 @@ def test_missing_damaged_or_foreign_vectors_escape(tmp_path, engine, trained):
 def test_wrong_setting_reaches_the_model(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         soft_training.train({**CONFIG, **change}, tmp_path)
+
+
+def test_config_is_refused_or_trains_on_test_problems():
+    config = resolve(f"--config={ROOT}/configs/soft_tokens.py:op=mul,tokens=4,steps=10", "--config.soft.batch=2")
+    assert soft_training.check(config)["snapshots"] == [2, 10] and config["soft"]["batch"] == 2
+    held = {one.id for one in build_task(config).problems}
+    grid = resolve(f"--config={ROOT}/configs/robustness.py:attack=soft_tokens,op=mul,amounts=2-10")
+    assert not held & {one.id for one in build_task(grid).problems}
+    assert all(path.stem in {"soft-2", "soft-10"} for path in attacks(grid))
+    for sweep in read(ROOT / "configs" / "soft_tokens.py").get_sweep():
+        arguments = [f"--{name}={value}" for name, value in sweep.items()]
+        soft_training.check(resolve(f"--config={ROOT}/configs/soft_tokens.py", *arguments))
+
+
+def attacks(config):
+    """Files of the soft tokens that a config attacks with."""
+    return [Path(one["attack"]["path"]) for one in config["methods"].values() if one["attack"]["kind"] == "soft_tokens"]
 
 
 def test_examples_that_begin_differently_share_a_place():
