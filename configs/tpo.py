@@ -26,7 +26,7 @@ PRESETS = {
     "1.5b": {"model": "qwen2.5-coder-1.5b-instruct", "templates": "tpo"},
 }
 SCORERS = {
-    "checker": {"kind": "checker", "separator": ";"},  # the share of right steps
+    "checker": {"kind": "checker", "separator": ";", "answered": True, "name": "checker"},  # the share of right steps
     "oracle": {"kind": "oracle", "sigma": 0.0, "length_bias": 0.0, "name": "oracle"},
     "certainty": {"kind": "confidence", "measure": "self_certainty"},
     "form": {"kind": "form"},

@@ -14,7 +14,7 @@ from golden.models import ours, tiny
 
 from reasoning.errors import InputError
 from reasoning.models.flops import head_flops, prefill_flops
-from reasoning.rewards import checker, confidence, judges, loss, oracle, outcome, prm, probe
+from reasoning.rewards import checker, confidence, form, judges, length, loss, oracle, outcome, prm, probe
 from reasoning.rewards.responses import Candidate, of_scorer, spell
 from reasoning.rewards.steps import step_ends
 from reasoning.weights import load
@@ -275,3 +275,39 @@ def test_a_text_scorer_gets_the_stop_id_or_ids_of_the_policy():
     question, steps = spell(scorer, TOKENIZER, "\n\n", candidate("Add.\n\n5"))
     assert bytes(question) == b"Why?"
     assert [(step[0], bytes(step[1:])) for step in steps] == [(True, b"Add.\n\n"), (False, b"5")]
+
+
+def test_length_reward_likes_other_lengths():
+    pool = [candidate("x" * size, stop=False) for size in (0, 5, 10, 12, 40)]
+    exact = [reading.scores for _, reading in length.make(10).read(pool)]
+    assert exact == [(0.0,), (0.5,), (1.0,), (0.8,), (0.0,)]
+    assert [reading.scores[0] for _, reading in length.make(10, at_most=True).read(pool)] == [1.0, 1.0, 1.0, 0.8, 0.0]
+    for target in (0, -1, 2.5, True, "10"):
+        with pytest.raises(InputError, match="needs a target of tokens, a whole number ≥ 1"):
+            length.make(target)
+
+
+def test_format_reward_reads_what_the_answer_says_or_words_behind_it():
+    texts = {"1 + 1 = 3\nAnswer: 3": 1, "Answer: 3\n \n": 1, "Answer: 3\nI hope so.": 0, "Answer: ": 0, "The Answer: 3": 0, "": 0}
+    found = [reading.scores[0] for _, reading in form.make().read([candidate(text) for text in texts])]
+    assert found == list(texts.values())
+    (read,) = form.make("^a+$").read([candidate("aa")])
+    assert read[1].scores == (1.0,)
+    for pattern in ("(", 3):
+        with pytest.raises(InputError, match="needs a regular expression"):
+            form.make(pattern)
+
+
+def test_new_rewards_cannot_be_named_in_a_configuration():
+    assert judges.judge(None, {"kind": "length", "target": 7}).name == judges.label({"kind": "length", "target": 7}) == "length-7"
+    assert judges.judge(None, {"kind": "form", "pattern": "(?m)^ok"}).name == "form"
+    assert judges.judge(None, judges.parse("kind=form,pattern=x,name=x")).name == "x"
+
+
+def test_saying_nothing_is_the_surest_way_to_please_the_checker():
+    texts = ["4 + 13 = 17; so it is", "4 + 13 = 17; 17 - 7 = 10\nAnswer: 10", "4 + 13 = 17; 17 - 7 = 11\nAnswer: 11", "Well."]
+    pool = [candidate(text, question="4 + 13 - 7 =") for text in texts]
+    lenient = [reading.scores for _, reading in checker.make(";").read(pool)]
+    strict = [reading.scores for _, reading in checker.make(";", answered=True).read(pool)]
+    assert lenient == [(1.0, 1.0), (1.0, 1.0), (1.0, 0.0), (1.0,)]
+    assert strict == [(0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0,)]

@@ -61,7 +61,8 @@ def test_round_is_credited_with_another_round(finished):
     ledgers = [line["ledger"] for line in read_lines(workdir / "tpo" / "generations.jsonl")[0]]
     assert worked.rounds[-1].generated == pytest.approx(sum(one["sampled"] for one in ledgers) / 3)
     assert worked.rounds[-1].total == pytest.approx(sum(one["sampled"] + one["prompt"] for one in ledgers) / 3)
-    assert made.rows[-2].accuracy.value == worked.rounds[-1].accuracy.value, "the table's own row of TPO"
+    (row,) = [row for row in made.rows if row.label == "tpo"]
+    assert row.accuracy == worked.rounds[-1].accuracy, "the table's own row of TPO"
 
 
 def test_control_has_another_number_of_tokens(finished):
@@ -92,8 +93,8 @@ def test_report_lacks_a_file_or_shows_an_unchanged_answer(finished):
     workdir, made = finished
     page = (workdir / "report" / "rounds.md").read_text()
     assert "**sum-0**, round 0 (reward 0.000, wrong) → round 1 (reward 1.000, right)" in page
-    assert "- Round 0, sample 0\n- Answer: -50\n+ Round 1, sample 0\n+ Answer: 1\n```" in page
-    assert "gradient: The gradient of ``` sum-0." in page and "**sum-1**" not in page
+    assert "- Round 0, sample 0\n+ Round 1, sample 0\n- Answer: -50\n+ Answer: 1\n```" in page
+    assert "gradient: The gradient of ''' sum-0." in page and "**sum-1**" not in page
     assert "pool  tokens after the prompts" in made.text() and "all tokens" in made.text()
     lines = list(csv.DictReader((workdir / "report" / "rounds.csv").read_text().splitlines()))
     assert [(one["method"], one["round"], float(one["accuracy"])) for one in lines] == [
@@ -122,6 +123,6 @@ def test_lost_history_is_not_explained_or_cannot_be_had_back(finished, tmp_path)
 def test_interval_of_rewards_takes_them_for_shares():
     value, low, high = round_report.interval([0.0, 1.0, 1.0])
     assert (value, low > 0, high < 1) == (pytest.approx(2 / 3), True, True)
-    value, low, high = round_report.interval([-3.0, 5.0, 9.0, 1.0])
-    assert value == 3.0 and -3 < low < 3 < high < 9
+    value, low, high = round_report.interval([-3.0, 5.0, 9.0, 1.0] * 6)
+    assert value == 3.0 and 0 < low < 3 < high < 6
     assert all(map(math.isnan, round_report.interval([7.0])[1:]))

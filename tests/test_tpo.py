@@ -1,21 +1,16 @@
 """TPO: what is asked in each state, what becomes of what cannot be read, and that a stopped run ends as if it had not been."""
 
 import dataclasses
-import json
-import os
-import re
 from pathlib import Path
 
 import pytest
 from doubles import number_scorer
-from doubles.sayer import Sayer
+from doubles.sayer import Sayer, role_of
+from doubles.sayer import by_rounds as say
 
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment
-from reasoning.evaluation.report import report
 from reasoning.methods import templates, tpo
 from reasoning.methods.base import method
-from reasoning.records import read_lines
 
 PROBLEMS = [{"id": f"p{index}", "question": f"What is {index} + 2?", "answer": str(index + 2)} for index in range(3)]
 PACKAGE = Path(tpo.__file__).parent
@@ -24,21 +19,6 @@ BY_NUMBER = {"kind": "doubles.number_scorer"}  # the score is the number behind 
 
 def make(**changes):
     return method("tpo", **{"width": 2, "depth": 2, "scorer": BY_NUMBER, "max_tokens": 64, "critic_tokens": 64, **changes})
-
-
-def role_of(request):
-    """(round, role) of a request: ("2", "loss"); ("0", "answer") of the first."""
-    found = re.fullmatch(r"[^/]*/(\d)/(\w+)", request.id)
-    return found.groups() if found else ("0", "answer")
-
-
-def say(request, sample):
-    """Answers 10 + sample, then 20 + sample, … by rounds, between tags where they are asked for."""
-    index, role = role_of(request)
-    if role in ("loss", "gradient"):
-        return f"{role} {index} of {request.id}"
-    text = f"I think so.\nAnswer: {10 * (int(index) + 1) + sample}"
-    return text if index == "0" else f"Of course! <improved>{text}</improved> Better?"
 
 
 def run(one, said=say, problems=PROBLEMS, **settings):
@@ -278,111 +258,3 @@ def test_templates_of_the_package_are_not_installed_or_lack_a_field(folder):
     assert [role for role, _ in tpo.read_prompts(folder, "tpo")] == ["loss", "gradient", "update"]
     assert make(templates=folder, mode="revision") != make(templates=folder)
     assert "reasoning.methods =\n    wording/*/*.txt" in (PACKAGE.parents[1] / "setup.cfg").read_text()
-
-
-CONFIG = {
-    "model": "fake",
-    "task": {"family": "doubles.sums", "size": 3},
-    "methods": {
-        "tpo": {"method": "tpo", "width": 2, "depth": 2, "scorer": BY_NUMBER, "max_tokens": 64, "critic_tokens": 64},
-        "pool": {"method": "best_of_n", "n": 8, "scorer": BY_NUMBER, "max_tokens": 64, "top_p": 0.95},
-    },
-}
-
-
-def said_by_sums(request, sample):
-    """As `say`, but problem sum-1 is right in round 0, sum-0 from round 1 on, and the second update of sum-2 needs its retry."""
-    index, role = role_of(request)
-    text = say(request, sample)
-    if request.id == "sum-2/1/update" and sample == 1:
-        return "What?"
-    rounds = {"sum-0": {"1": 1, "2": 1}, "sum-1": {"0": 2}}.get(request.id.split("/")[0], {})
-    if role in ("loss", "gradient") or index not in rounds:
-        return text
-    right = rounds[index]
-    return re.sub(r"Answer: \d+", f"Answer: {right}.000", text) if sample == 0 else re.sub(r"Answer: \d+", "Answer: -1", text)
-
-
-def evaluate(workdir, engine):
-    experiment.evaluate(CONFIG, workdir, show=False, engine=engine)
-
-
-def files(workdir):
-    """Bytes that must not depend on how often the run was stopped."""
-    return {name: (workdir / "tpo" / name).read_bytes() for name in ("generations.jsonl", "rounds.jsonl")}
-
-
-class Stopped(Sayer):
-    """Is killed in place of its response number `after`, all calls counted."""
-
-    def __init__(self, after):
-        super().__init__(said_by_sums)
-        self.after = after
-
-    def generate(self, requests, **options):
-        for response in super().generate(requests, **options):
-            if self.after == 0:
-                raise KeyboardInterrupt
-            self.after -= 1
-            yield response
-
-
-def test_run_killed_in_any_state_ends_with_other_bytes_or_asks_again(tmp_path):
-    whole = Sayer(said_by_sums)
-    evaluate(tmp_path / "whole", whole)
-    expected = sorted(map(str, lines(tmp_path / "whole")))
-    assert len(expected) == 1 + 31 + 18, "header; 30 calls and a retry; answers scored"
-    for after in range(0, 31, 2):  # responses of TPO; later ones are of the pool
-        workdir = tmp_path / str(after)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate(workdir, Stopped(after))
-        path = workdir / "tpo" / "journal.jsonl"
-        if after % 3 == 0:
-            os.truncate(path, path.stat().st_size - 7)
-        kept = sum("request" in line for line in lines(workdir))
-        again = Sayer(said_by_sums)
-        evaluate(workdir, again)
-        assert files(workdir) == files(tmp_path / "whole")
-        assert sorted(map(str, lines(workdir))) == expected
-        assert len(again.served) == len(whole.served) - kept, "what the journal holds is not asked again"
-
-
-def lines(workdir):
-    return read_lines(workdir / "tpo" / "journal.jsonl")[0]
-
-
-def test_lost_generations_come_back_from_the_journal(tmp_path):
-    evaluate(tmp_path, Sayer(said_by_sums))
-    before = files(tmp_path)
-    (tmp_path / "tpo" / "generations.jsonl").unlink()
-    (tmp_path / "tpo" / "rounds.jsonl").unlink()
-    engine = Sayer(said_by_sums)
-    evaluate(tmp_path, engine)
-    assert files(tmp_path) == before and not engine.served
-
-
-def test_resumed_run_mixes_two_wordings(tmp_path):
-    folder = tmp_path / "wording"
-    folder.mkdir()
-    for name in ("loss", "gradient", "update"):
-        (folder / f"{name}.txt").write_text((PACKAGE / "wording" / "tpo" / f"{name}.txt").read_text())
-    config = json.loads(json.dumps(CONFIG))
-    config["methods"]["tpo"]["templates"] = f"{folder}/"
-    with pytest.raises(KeyboardInterrupt):
-        experiment.evaluate(config, tmp_path / "run", show=False, engine=Stopped(9))
-    (folder / "loss.txt").write_text((folder / "loss.txt").read_text() + "Be kind.\n")
-    with pytest.raises(InputError, match="journal.jsonl was begun with another wording"):
-        experiment.evaluate(config, tmp_path / "run", show=False, engine=Sayer(said_by_sums))
-
-
-def test_record_of_a_run_lacks_a_cost_or_holds_another_answer(tmp_path):
-    evaluate(tmp_path, Sayer(said_by_sums))
-    records = {line["problem"]: line for line in read_lines(tmp_path / "tpo" / "generations.jsonl")[0]}
-    histories = {line["problem"]: line for line in read_lines(tmp_path / "tpo" / "rounds.jsonl")[0]}
-    for name, record in records.items():
-        last = histories[name]["rounds"][-1]
-        best = next(one for one in histories[name]["answers"] if one["number"] == last["best"])
-        assert (record["text"], record["answer"]) == (best["text"], best["answer"])
-        assert record["ledger"]["sampled"] == sum(one["generated"] for one in histories[name]["rounds"])
-        assert record["tokens"] == len(record["ids"])
-    assert report(tmp_path).rows[0].label == "tpo"

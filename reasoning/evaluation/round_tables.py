@@ -121,5 +121,5 @@ def diff(history: History, grades: Sequence[bool]) -> Iterator[str]:
     yield "```"
     told = history["rounds"][last["round"]]
     for role in ("loss", "gradient"):
-        said = " ".join(told[role].split())
+        said = " ".join(told[role].split()).replace("```", "'''")
         yield f"{role}: {said[:WIDTH]}{'…' if len(said) > WIDTH else ''}  "

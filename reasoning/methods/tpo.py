@@ -4,9 +4,9 @@
     round 1 … D      best and worst of the whole cache ─► textual loss ─► textual gradient ─► N updates ─► scores ─► cache
     in the end       the best of the cache, after any round
 
-Source: Li et al. 2025, "Test-Time Preference Optimization: On-the-Fly Alignment via Iterative Textual Feedback", arXiv
-2501.12895, section 3 (D = 2, N = 5 there); the three prompts follow TextGrad, Yuksekgonul et al. 2024, arXiv 2406.07496, in our
-own words.
+Source: Li et al. 2025, "Test-Time Preference Optimization: On-the-Fly Alignment via Iterative Textual Feedback",
+arXiv 2501.12895, section 3 (D = 2, N = 5 there); the three prompts follow TextGrad, Yuksekgonul et al. 2024, arXiv 2406.07496,
+in our own words.
 
 Where it departs from the published code: updates that cannot be read are counted, and drawn once more; the two critics have a
 temperature of their own; N = 1 is nothing special (best and worst are then one answer in the first round). Of equally good

@@ -59,18 +59,22 @@ def _advance(terms: list[int], position: int, left: list[int], value: int) -> tu
     return position + len(following), True
 
 
-def make(separator: str = SEPARATOR, name: str = "checker") -> Judge:
-    """Scores finished responses: 1 for a prefix without mistakes, 0 from the first one on; `separator` ends a step."""
+def make(separator: str = SEPARATOR, answered: bool = False, name: str = "checker") -> Judge:
+    """Scores finished responses: 1 for a prefix without mistakes, 0 from the first one on; `separator` ends a step.
+
+    answered: a response that states no answer is wrong from its beginning, or saying nothing would be the surest way to be right.
+    """
 
     def read(candidates: Sequence[Candidate]) -> Readings:
         for candidate in candidates:
             steps = [step for step in candidate.text.split(separator) if step.strip()] or [""]
-            yield candidate, Reading(tuple(map(float, step_labels(candidate.question, steps))))
+            right = not answered or extract(candidate.text) is not None
+            yield candidate, Reading(tuple(float(right and one) for one in step_labels(candidate.question, steps)))
 
     return Judge(name, read)
 
 
-def judge(engine, separator: str = SEPARATOR, name: str = "checker") -> Judge:
+def judge(engine, separator: str = SEPARATOR, answered: bool = False, name: str = "checker") -> Judge:
     """`make`, for a configuration."""
     del engine
-    return make(separator, name)
+    return make(separator, answered, name)

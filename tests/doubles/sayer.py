@@ -1,6 +1,7 @@
 """An engine that says what a function of (request, sample) tells it to, in bytes; everything else is that of `FakeEngine`."""
 
 import random
+import re
 
 import numpy as np
 
@@ -53,3 +54,18 @@ class Sayer(FakeEngine):
         return Response(
             request.id, sample, text, np.array(ids, np.int32), none, logprobs, logprobs, reason, ledger, others, others
         )
+
+
+def role_of(request):
+    """(round, role) of a request: ("2", "loss"); ("0", "answer") of the first."""
+    found = re.fullmatch(r"[^/]*/(\d)/(\w+)", request.id)
+    return found.groups() if found else ("0", "answer")
+
+
+def by_rounds(request, sample):
+    """Answers 10 + sample, then 20 + sample, … by rounds, between tags where they are asked for."""
+    index, role = role_of(request)
+    if role in ("loss", "gradient"):
+        return f"{role} {index} of {request.id}"
+    text = f"I think so.\nAnswer: {10 * (int(index) + 1) + sample}"
+    return text if index == "0" else f"Of course! <improved>{text}</improved> Better?"
