@@ -37,6 +37,7 @@ def test_every_listed_family_can_be_loaded_by_name():
     families = {
         "aime",
         "amc",
+        "arithmetic",
         "asdiv",
         "chain_sum",
         "files",
@@ -45,6 +46,8 @@ def test_every_listed_family_can_be_loaded_by_name():
         "math500",
         "multiple_choice",
         "reasoning_gym",
+        "strong_reject",
+        "targeted",
         "traces",
     }
     assert families == set(available())

@@ -6,8 +6,8 @@
     report/         table and picture of all methods, see `reasoning.evaluation.report`
 
 The configuration is plain data: `model`, `dtype`, `max_slots`, `mesh`, `seed`, `task` (family and its parameters), and `methods`
-({label: method and its arguments}), `sweep` where some of them are one, `match` where some are to think as long as others;
-configs/common.py says what each means.
+({label: method and its arguments}), `sweep` where some of them are one, `match` where some are to think as long as others,
+`robustness` where some are under attack; configs/common.py says what each means.
 """
 
 import functools
@@ -18,6 +18,7 @@ from typing import Any
 from reasoning.data.tasks import Task, load_task
 from reasoning.errors import InputError
 from reasoning.evaluation import matched
+from reasoning.evaluation.attack_plan import grids
 from reasoning.evaluation.grading import Grader
 from reasoning.evaluation.identity import check_weights, digest_of, open_identity, seal
 from reasoning.evaluation.parts import gather
@@ -31,7 +32,7 @@ from reasoning.processes import ALONE, Processes
 from reasoning.records import read_lines
 from reasoning.sharding import AXES, make_mesh
 
-KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep", "match"}
+KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep", "match", "robustness"}
 
 
 def evaluate(
@@ -154,6 +155,7 @@ def check(config: Mapping[str, Any]) -> None:
         if label == "report" or "/" in label or label.startswith("."):
             raise InputError(f"{label!r} cannot name a method, since it names the directory of its results; choose another label")
     plans(config)
+    grids(config)
     matched.check(config.get("match") or {}, list(config["methods"]))
 
 

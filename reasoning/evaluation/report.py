@@ -5,6 +5,7 @@ report/table.csv         a line per method and N; comparisons.csv a line per pai
 report/accuracy.png      accuracy against compute
 report/sweeps.*          where the configuration names sweeps: tables, a line per run with all digits, accuracy against thinking
 report/sweep-<name>.png  a curve over one setting, or a grid over two
+report/robustness.*      where it names grids of attacks: tables, a line per cell with all digits; attack-<name>.png a heat map
 report/tree-<label>.png  of a method that searches, the tree of the first problem that has one
 report/rounds.*          where methods work in rounds: tables, a line a round, reward and accuracy, what rewriting changed
 report/tensorboard/      the pictures, these trees as text, and the numbers of rows and sweeps as scalars
@@ -18,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.evaluation import (
+    attack_picture,
+    attack_report,
+    attack_tables,
     round_picture,
     round_report,
     round_tables,
@@ -50,7 +54,7 @@ class Report:
       title: two lines: model with the source of its weights; task and number of problems.
       rows: one per method and N. versus: the pairs of `pairs` with A minus B.
       table, picture: files.
-      sweeps: those that the configuration names, with their own tables and pictures.
+      sweeps, attacks: those that the configuration names, with their own tables and pictures.
       worked: the methods in rounds, the same.
     """
 
@@ -60,6 +64,7 @@ class Report:
     table: Path
     picture: Path
     sweeps: tuple[Sweep, ...] = ()
+    attacks: tuple[attack_report.Attacked, ...] = ()
     worked: tuple[round_report.Worked, ...] = ()
 
     def text(self, render=tables.aligned) -> str:
@@ -70,6 +75,8 @@ class Report:
         parts += tables.NOTES
         if self.sweeps:
             parts.append(sweep_tables.text(self.sweeps, render))
+        if self.attacks:
+            parts.append(attack_tables.text(self.attacks, render))
         if self.worked:
             parts.append(round_tables.text(self.worked, render))
         return "\n\n".join(parts)
@@ -105,12 +112,14 @@ def report(workdir: Path) -> Report:
         table=out / "table.md",
         picture=out / "accuracy.png",
         sweeps=tuple(sweeps.sweeps(planned, measured)),
+        attacks=attack_report.measure(run),
         worked=tuple(round_report.measure(run)),
     )
     write_atomic(made.table, made.text(tables.markdown) + "\n")
     write_atomic(out / "table.csv", tables.rows_csv(made.rows))
     write_atomic(out / "comparisons.csv", tables.versus_csv(made.versus))
     pictures = {made.picture.stem: draw(made.rows, made.title), **sweep_pictures(made.sweeps, made.title)}
+    pictures |= attack_picture.pictures(made.attacks, made.title)
     pictures |= {f"tree-{label}": draw_tree(tree, f"{made.title}\n{label}: {tree['problem']}") for label, tree in grown.items()}
     if made.worked:
         pictures["rounds"] = round_picture.draw(made.worked, made.rows, made.title)
@@ -120,6 +129,9 @@ def report(workdir: Path) -> Report:
         write_atomic(out / "sweeps.md", f"{made.title}\n\n{sweep_tables.text(made.sweeps, tables.markdown)}\n")
         write_atomic(out / "sweeps.csv", sweep_tables.csv(made.sweeps))
         write_atomic(out / "sweeps-summary.csv", sweep_tables.summary_csv(made.sweeps))
+    if made.attacks:
+        write_atomic(out / "robustness.md", f"{made.title}\n\n{attack_tables.text(made.attacks, tables.markdown)}\n")
+        write_atomic(out / "robustness.csv", attack_tables.csv(made.attacks))
     texts = {f"{label}/tree": as_text(tree) for label, tree in grown.items()}
     if made.worked:
         changes = {one.label: round_tables.diffs(one) for one in made.worked}

@@ -28,6 +28,8 @@ class Network(NamedTuple):
       cache_partition: of every leaf of the cache on a mesh of "data" and "tensor".
       training: () → `reasoning.models.training.Training`, the functions of the same parameters that training uses; None for a
         network that is not trained.
+      embed: (params, tokens int32[B, T]) → float32[B, T, D], what `forward` begins with. embedded: `forward` from there, so that
+        what is no token's embedding can be read, and gradients reach it. None for a network without either.
     """
 
     forward: Callable[..., tuple[jax.Array, Any]]
@@ -38,3 +40,5 @@ class Network(NamedTuple):
     scores: Callable[[Params, jax.Array], jax.Array] | None = None
     cache_partition: P = P("data")
     training: Callable[[], Any] | None = None
+    embed: Callable[..., jax.Array] | None = None
+    embedded: Callable[..., tuple[jax.Array, Any]] | None = None

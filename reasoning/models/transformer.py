@@ -78,8 +78,11 @@ class Decoder(nnx.Module):
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, cache: kv.Cache | None):
         """int32[B, T] twice and a cache or None → (hidden float32[B, T, D] after the final norm, cache or None)."""
-        ropes = self._ropes(positions)
-        x, kept = self.embed(tokens), []
+        return self.embedded(self.embed(tokens), positions, cache)
+
+    def embedded(self, x: jax.Array, positions: jax.Array, cache: kv.Cache | None):
+        """The same from float32[B, T, D], embeddings that need be no token's."""
+        ropes, kept = self._ropes(positions), []
         for index in range(self.config.num_layers):
             block = self.layers[str(index)]
             x, layer = _block(block, x, ropes[block.local], positions, None if cache is None else cache[index])
@@ -144,4 +147,6 @@ def network(config: ModelConfig, layout: kv.Layout | None = None) -> Network:
         scores=functools.partial(run, Decoder.scores) if config.num_labels else None,
         cache_partition=kv.PARTITION,
         training=functools.partial(training.make, config, apply),
+        embed=functools.partial(run, lambda decoder, tokens: decoder.embed(tokens)),
+        embedded=functools.partial(run, Decoder.embedded),
     )
