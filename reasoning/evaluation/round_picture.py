@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from reasoning.evaluation.picture import FAINT, NOTE, STYLE, accuracy_axis, png, styles_of
 from reasoning.evaluation.round_report import Worked
@@ -41,11 +41,12 @@ def draw(found: Sequence[Worked], rows: Sequence[Row], title: str) -> bytes:
         reward.set_ylabel("reward of the best answer so far (95 % interval)")
         for axes in (right, reward):
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(EngFormatter())
-            axes.xaxis.set_minor_formatter(EngFormatter())
-            axes.tick_params(axis="x", which="minor", labelsize=7)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+            axes.xaxis.set_minor_locator(NullLocator())
             axes.set_xlabel("tokens per problem, prompts included; a number is a round")
             axes.grid(axis="y", color=FAINT, linewidth=0.8)
+            axes.spines[["top", "right"]].set_visible(False)
         right.legend(fontsize=8.5, frameon=False)
         return png(right)
 

@@ -38,7 +38,7 @@ def cells(label: str, line: Round) -> list[str]:
     gained = ["–"] * 3
     if line.gain:
         gained = [
-            f"{line.gain.difference:+.3f}", f"{line.gain.low:+.3f} … {line.gain.high:+.3f}", f"{line.gain.p_value:.4f}"
+            f"{line.gain.difference:+.3f}", f"{line.gain.low:+.3f} … {line.gain.high:+.3f}", p_value(line.gain.p_value)
         ]  # fmt: skip
     return [
         label,
@@ -57,6 +57,11 @@ def cells(label: str, line: Round) -> list[str]:
     ]
 
 
+def p_value(value: float) -> str:
+    """As in the comparisons of the other tables."""
+    return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
+
+
 def control_cells(label: str, line: Control) -> list[str]:
     """A line under `CONTROL_HEADER`."""
     versus = line.versus
@@ -70,7 +75,7 @@ def control_cells(label: str, line: Control) -> list[str]:
         f"{versus.difference:+.3f}",
         f"{versus.low:+.3f} … {versus.high:+.3f}",
         f"{versus.mde:.3f}",
-        f"{versus.p_value:.4f}",
+        p_value(versus.p_value),
     ]
 
 
