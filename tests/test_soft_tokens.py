@@ -90,36 +90,44 @@ def start(model):
     return jnp.asarray(np.random.default_rng(1).standard_normal((SIZE, model.config.d_model)), jnp.float32)
 
 
-def test_gradient_is_another_one_than_that_of_finite_differences(model, batch, start):
-    at = jax.jit(lambda soft: loss(model.network, model.params, soft, batch))
-    gradient = np.asarray(jax.jit(jax.grad(at))(start))
+@pytest.fixture(scope="module")
+def measured(model):
+    """(soft, batch) → (loss, gradient), compiled once."""
+    found = jax.jit(jax.value_and_grad(lambda soft, params, batch: loss(model.network, params, soft, batch)))
+    return lambda soft, batch: found(soft, model.params, batch)
+
+
+def test_gradient_is_another_one_than_that_of_finite_differences(measured, batch, start):
+    gradient = np.asarray(measured(start, batch)[1])
     assert np.abs(gradient).min() > 0, "every number of every vector is read"
     rng = np.random.default_rng(2)
     for _ in range(6):
         direction = rng.standard_normal(start.shape).astype(np.float32)
         step = 1e-2
-        near, far = (float(at(start + s * direction)) - float(at(start - s * direction)) for s in (step, 2 * step))
+        there = {s: float(measured(start + s * direction, batch)[0]) for s in (step, -step, 2 * step, -2 * step)}
+        near, far = (there[s] - there[-s] for s in (step, 2 * step))
         slope = (8 * near - far) / (12 * step)  # without the third derivative
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.01, abs=1e-4)
 
 
-def test_padding_or_a_neighbour_changes_the_loss(model, batch, start):
-    """The mean over target tokens is that of the examples by themselves, in batches without padding."""
-    alone, counts = [], np.asarray(batch.weight).sum(1)
-    at = jax.jit(lambda batch: loss(model.network, model.params, start, batch))
+def test_padding_or_a_neighbour_changes_the_loss(measured, batch, start):
+    """The mean over target tokens is that of each example among copies of itself, with other ids in the padding."""
+    alone, counts, rng = [], np.asarray(batch.weight).sum(1), np.random.default_rng(3)
     for row in range(3):
-        one = jax.tree.map(lambda leaf, row=row: leaf[row : row + 1] if leaf.ndim else leaf, batch)
-        width = int(np.asarray(one.places)[0, int(counts[row]) - 1]) + 2
-        one = one._replace(tokens=one.tokens[:, :width])
-        alone.append(float(at(one)))
-    together = float(at(batch))
+        one = jax.tree.map(lambda leaf, row=row: jnp.repeat(leaf[row : row + 1], 3, 0) if leaf.ndim else leaf, batch)
+        behind = int(np.asarray(batch.places)[row, int(counts[row]) - 1]) + 2
+        tokens = np.asarray(one.tokens).copy()
+        tokens[:, behind:] = rng.integers(0, 200, tokens[:, behind:].shape)
+        alone.append(float(measured(start, one._replace(tokens=jnp.asarray(tokens)))[0]))
+    assert len(set(alone)) == 3
+    together = float(measured(start, batch)[0])
     assert together == pytest.approx(float((np.array(alone) * counts).sum() / counts.sum()), rel=1e-5)
 
 
-def test_loss_with_embeddings_of_words_is_not_that_of_the_words(model, batch):
+def test_loss_with_embeddings_of_words_is_not_that_of_the_words(model, measured, batch):
     """Vectors that are the embeddings of ids give the reference forward pass of these ids."""
     ids = np.array([40, 50, 60])
-    soft = model.network.embed(model.params, jnp.asarray(ids)[None])[0]
+    soft = jnp.asarray(np.asarray(model.params["embed"]["embedding"])[ids])
     tokens = np.asarray(batch.tokens).copy()
     tokens[:, 3:6] = ids
     chances = jax.nn.log_softmax(model.logits(jnp.asarray(tokens)))
@@ -129,8 +137,7 @@ def test_loss_with_embeddings_of_words_is_not_that_of_the_words(model, batch):
         for place, target, weight in zip(*(np.asarray(part)[row] for part in batch[2:]), strict=True)
         if weight
     ]
-    found = jax.jit(lambda soft: loss(model.network, model.params, soft, batch))(soft)
-    assert float(found) == pytest.approx(np.mean(said), rel=1e-5)
+    assert float(measured(soft, batch)[0]) == pytest.approx(np.mean(said), rel=1e-5)
 
 
 def test_vectors_grow_without_bound_or_are_shortened_too_often(model, batch, start):
@@ -141,7 +148,8 @@ def test_vectors_grow_without_bound_or_are_shortened_too_often(model, batch, sta
     np.testing.assert_array_equal(projected(short, jnp.float32(1.0)), short)
     np.testing.assert_allclose(jnp.linalg.norm(projected(50 * start, jnp.float32(norm)), axis=-1), norm, rtol=1e-5)
     optimiser = optax.adam(1.0)
-    step, soft, state, lengths = make_step(model.network, optimiser, 3), start, optimiser.init(start), []
+    shallow = model.network._replace(embedded=lambda params, x, positions, cache: (jnp.cumsum(x, 1), None))  # compiles at once
+    step, soft, state, lengths = make_step(shallow, optimiser, 3), start, optimiser.init(start), []
     for number in range(6):
         soft, state, _ = step(model.params, soft, state, jnp.int32(number), jnp.float32(norm), batch)
         lengths.append(float(jnp.linalg.norm(soft, axis=-1).max()))
