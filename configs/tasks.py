@@ -24,18 +24,23 @@ WORDS = "Tom has 3 boxes with 4 pencils each. He gives 5 pencils away. How many 
 class Asked(NamedTuple):
     """A family with its parameters, the example answered at once and by steps, tokens of a chain, and the two instructions.
 
-    draft, plan: the example by a draft, and by a plan before the steps.
+    draft: the example by a draft. idea: what a plan says before the steps.
     """
 
     family: str
     parameters: dict[str, Any]
     answer: tuple
     steps: tuple
+    draft: tuple
+    idea: str
     tokens: int
     form_answer: str = FORM_ANSWER
     form_steps: str = FORM
-    draft: tuple = ()
-    plan: tuple = ()
+
+    @property
+    def plan(self) -> tuple:
+        """The example by a plan and then its steps."""
+        return tuple((question, f"Plan: {self.idea}\n{steps}") for question, steps in self.steps)
 
     def task(self, size: int) -> ConfigDict:
         """The task with `size` problems."""
@@ -48,45 +53,29 @@ TASKS = {
         {},
         common.CHAIN_SUM_ANSWER,
         common.CHAIN_SUM_STEPS,
+        ((common.CHAIN_SUM_QUESTION, "42; 25; 50; 19\nAnswer: 19"),),
+        "go from left to right and keep the total.",
         112,
         "",
         "",
-        ((common.CHAIN_SUM_QUESTION, "42; 25; 50; 19\nAnswer: 19"),),
-        (
-            (
-                common.CHAIN_SUM_QUESTION,
-                f"Plan: go from left to right and keep the total.\n{common.CHAIN_SUM_STEPS[0][1]}",
-            ),
-        ),
     ),
     "simple_equations": Asked(
         "reasoning_gym",
         {"name": "simple_equations"},
         ((EQUATION, "Answer: 15"),),
         ((EQUATION, "3*x = 57 - 12 = 45; x = 45 / 3 = 15\nAnswer: 15"),),
+        ((EQUATION, "3*x = 45; x = 15\nAnswer: 15"),),
+        "take 12 from both sides, then divide by 3.",
         224,
-        draft=((EQUATION, "3*x = 45; x = 15\nAnswer: 15"),),
-        plan=(
-            (
-                EQUATION,
-                "Plan: take 12 from both sides, then divide by 3.\n3*x = 57 - 12 = 45; x = 45 / 3 = 15\nAnswer: 15",
-            ),
-        ),
     ),
     "asdiv": Asked(
         "asdiv",
         {},
         ((WORDS, "Answer: 7"),),
         ((WORDS, "3 * 4 = 12 pencils at first; 12 - 5 = 7 are left\nAnswer: 7"),),
+        ((WORDS, "3 * 4 = 12; 12 - 5 = 7\nAnswer: 7"),),
+        "multiply to get all pencils, then take off those given away.",
         192,
-        draft=((WORDS, "3 * 4 = 12; 12 - 5 = 7\nAnswer: 7"),),
-        plan=(
-            (
-                WORDS,
-                "Plan: multiply to get all pencils, then take off those given away.\n"
-                "3 * 4 = 12 pencils at first; 12 - 5 = 7 are left\nAnswer: 7",
-            ),
-        ),
     ),
 }
 

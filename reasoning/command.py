@@ -50,6 +50,23 @@ def config_path(config: Any) -> Path:
     return Path("runs") / f"{stem}-{digest(config)[:8]}"
 
 
+def run_flags() -> Callable[[], tuple[dict[str, Any], Path]]:
+    """Defines --config and --workdir; what it returns is to be called once they are parsed: (resolved config, run directory).
+
+    It raises InputError as `config` does.
+    """
+    text = "Config file and its argument, configs/file.py:name=value,…"
+    chosen = config_flags.DEFINE_config_file("config", None, text, lock_config=True)
+    text = "Run directory. Unset: runs/<config file>-<hash of the resolved config>."
+    workdir = flags.DEFINE_string("workdir", None, text)
+
+    def resolved() -> tuple[dict[str, Any], Path]:
+        found = config(chosen)
+        return found, Path(workdir.value) if workdir.value else config_path(found)
+
+    return resolved
+
+
 def process_flags() -> Callable[[], Any]:
     """Defines the flags of a script that several processes may run together; what it returns is to be called before JAX's
     backend starts, and says which process this is. Raises InputError (`reasoning.processes.start`)."""

@@ -6,26 +6,15 @@ The same command again goes on where a killed run stopped, and does nothing when
 <workdir>/curated.jsonl, and random.jsonl, diverse.jsonl and longest.jsonl to compare them with.
 """
 
-from pathlib import Path
-
-from absl import flags
-from ml_collections import config_flags
-
 from reasoning import command
 from reasoning.evaluation import curation, curation_report
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file and its argument, configs/curate.py:name=value,…", lock_config=True
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Directory of the results. Unset: runs/<config file>-<hash of the resolved config>."
-)
+RUN = command.run_flags()
 
 
 def main(argv):
     del argv
-    config = command.config(CONFIG)
-    workdir = Path(WORKDIR.value) if WORKDIR.value else command.config_path(config)
+    config, workdir = RUN()
     made = curation.curate(config, workdir)
     found = curation_report.report(made)
     print(found.text())

@@ -8,23 +8,14 @@
 The same command again goes on where a killed run stopped. SIGTERM saves and exits with 0.
 """
 
-from pathlib import Path
-
-from absl import flags
-from ml_collections import config_flags
-
 from reasoning import command
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file and its argument, configs/file.py:name=value,…", lock_config=True
-)
-WORKDIR = flags.DEFINE_string("workdir", None, "Run directory. Unset: runs/<config file>-<hash of the resolved config>.")
+RUN = command.run_flags()
 
 
 def main(argv):
     del argv
-    config = command.config(CONFIG)
-    workdir = Path(WORKDIR.value) if WORKDIR.value else command.config_path(config)
+    config, workdir = RUN()
     from reasoning.train.prm import train  # starts JAX's backend
 
     if train(config, workdir):

@@ -6,24 +6,15 @@ The same command again goes on where a killed run stopped, and does nothing when
 Several processes train together with the flags of scripts/evaluate.py: docs/running.md.
 """
 
-from pathlib import Path
-
-from absl import flags
-from ml_collections import config_flags
-
 from reasoning import command
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file and its argument, configs/file.py:name=value,…", lock_config=True
-)
-WORKDIR = flags.DEFINE_string("workdir", None, "Run directory. Unset: runs/<config file>-<hash of the resolved config>.")
+RUN = command.run_flags()
 PROCESSES = command.process_flags()
 
 
 def main(argv):
     del argv
-    config = command.config(CONFIG)
-    workdir = Path(WORKDIR.value) if WORKDIR.value else command.config_path(config)
+    config, workdir = RUN()
     mine = PROCESSES()
     from reasoning.train.sft import train  # starts JAX's backend, which may only be once the processes are connected
 
