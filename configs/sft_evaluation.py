@@ -40,8 +40,8 @@ def get_config(arg=None):
     for budget in BUDGETS:
         config.methods[f"budget_{budget}"] = common.method("budget_forcing", max_thinking=budget, **shared)
         sweep["truncation"][f"budget_{budget}"] = budget
-    for label, string in (("wait_1", "Wait"), ("dots_1", DOTS)):
-        config.methods[label] = common.method("budget_forcing", num_ignore=int(label == "wait_1"), ignore_string=string, **shared)
+    config.methods.wait_1 = common.method("budget_forcing", num_ignore=1, **shared)
+    config.methods.dots_1 = common.method("budget_forcing", ignore_string=DOTS, **shared)
     sweep["extrapolation"]["wait_1"] = None
     sweep["against_dots_1"] = {"among": "free", "dots_1": {"wait": 0}, "wait_1": {"wait": 1}}
     config.sweep, config.match = sweep, {"dots_1": "wait_1"}
