@@ -30,6 +30,7 @@ LAYERS = (
     ("methods", "data"),
     ("",),
     ("evaluation", "command"),
+    ("comparison",),
     ("train",),
     ("bench",),
 )

@@ -45,29 +45,34 @@ def crossing(budgets: Sequence[float], a: np.ndarray, b: np.ndarray, seed: int =
         raise InputError(f"a crossing needs two budgets at least, ascending and above 0; got {list(budgets)}")
     if difference.ndim != 2 or difference.shape[1] != grid.size or not len(difference):
         raise InputError(f"values of {grid.size} budgets are float[problems, {grid.size}], got {difference.shape}")
-    logs = np.log(grid)
-    found, sign = _first(logs, difference.mean(0))
-    picks = np.random.default_rng(seed).integers(0, len(difference), (resamples, len(difference)))
-    again = [_first(logs, difference[rows].mean(0)) for rows in picks]
-    same = [at for at, side in again if at is not None and (found is None or side == sign)]
-    low, high = np.exp(np.quantile(same, [0.025, 0.975])) if same else (None, None)
+    logs, count = np.log(grid), len(difference)
+    (found,), (sign,) = _first(logs, difference.mean(0, keepdims=True))
+    picks = np.random.default_rng(seed).integers(0, count, (resamples, count))
+    times = np.zeros((resamples, count))  # how often each problem was drawn
+    np.add.at(times, (np.arange(resamples)[:, None], picks), 1.0)
+    at, side = _first(logs, times @ difference / count)
+    same = at[~np.isnan(at) & (np.isnan(found) | (side == sign))]
+    low, high = np.exp(np.quantile(same, [0.025, 0.975])) if same.size else (None, None)
     return Crossing(
-        budget=None if found is None else math.exp(found),
+        budget=None if np.isnan(found) else math.exp(found),
         low=None if low is None else float(low),
         high=None if high is None else float(high),
         share=len(same) / resamples,
-        ahead={1: "a", -1: "b", 0: ""}[sign],
+        ahead={1: "a", -1: "b", 0: ""}[int(sign)],
     )
 
 
-def _first(logs: np.ndarray, difference: np.ndarray) -> tuple[float | None, int]:
-    """(logarithm of the first budget at which the sign changes, the sign before it); (None, 0) if it never does."""
-    signs = np.sign(np.round(difference, 12))
-    before = 0
-    for at, sign in enumerate(signs):
-        if sign and before and sign != before:
-            left = max(i for i in range(at) if signs[i])  # touching zero on the way is no crossing of its own
-            share = difference[left] / (difference[left] - difference[at])
-            return float(logs[left] + share * (logs[at] - logs[left])), int(before)
-        before = sign or before
-    return None, 0
+def _first(logs: np.ndarray, difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of curves float[R, K]: logarithm of the first budget at which the sign changes, float[R], and the sign before it, int[R];
+    NaN and 0 where it never does."""
+    signs = np.sign(np.round(difference, 12)).astype(int)
+    rows = np.arange(len(signs))
+    at, side = np.full(len(signs), np.nan), np.zeros(len(signs), int)
+    before, left = np.zeros(len(signs), int), np.zeros(len(signs), int)  # the last sign that was not 0, and its place
+    for k, sign in enumerate(signs.T):
+        new = rows[(sign * before < 0) & np.isnan(at)]
+        start, end = difference[new, left[new]], difference[new, k]
+        at[new] = logs[left[new]] + start / (start - end) * (logs[k] - logs[left[new]])
+        side[new] = before[new]
+        before, left = np.where(sign, sign, before), np.where(sign, k, left)
+    return at, side

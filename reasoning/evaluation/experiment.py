@@ -7,7 +7,7 @@
 
 The configuration is plain data: `model`, `dtype`, `max_slots`, `mesh`, `seed`, `task` (family and its parameters), and `methods`
 ({label: method and its arguments}), `sweep` where some of them are one, `match` where some are to think as long as others,
-`robustness` where some are under attack; configs/common.py says what each means.
+`robustness` where some are under attack, `compare` where they are compared at equal cost; configs/common.py says what each means.
 """
 
 import functools
@@ -32,7 +32,7 @@ from reasoning.processes import ALONE, Processes
 from reasoning.records import read_lines
 from reasoning.sharding import AXES, make_mesh
 
-KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep", "match", "robustness"}
+KEYS = {"model", "dtype", "max_slots", "mesh", "seed", "task", "methods", "sweep", "match", "robustness", "compare"}
 
 
 def evaluate(

@@ -1,0 +1,76 @@
+"""The presets of configs/compare.py: what they run, what they share with the quickstart, and that s1's fits its hardware."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from doubles.config_files import read, resolve
+
+from reasoning.comparison.plan import plan
+from reasoning.comparison.run import configs
+from reasoning.decode.plan import bucket_of, make_plan, slots_of
+from reasoning.errors import InputError
+from reasoning.evaluation import experiment
+from reasoning.models.cache import ACCELERATOR
+from reasoning.models.transformer import network
+from reasoning.weights.hf_config import read_config
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "configs" / "compare.py"
+PRESETS = ("cpu", "small", "s1")
+
+
+def runs(argument):
+    return configs(resolve(f"--config={FILE}:{argument}"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_has_a_method_in_no_curve_or_a_curve_without_methods(preset):
+    for part in runs(preset).values():
+        experiment.check(part)
+        methods = experiment.build_methods(part)
+        planned = plan(part, methods)
+        assert {label for line in planned.lines for label in line.labels} == set(methods)
+        assert planned.primary[0] == "beam search" and planned.pool == "majority"
+        assert {"majority", "best-of-N", "weighted best-of-N", "lookahead", "DVTS", "budget forcing"} <= {
+            line.name for line in planned.lines
+        }
+
+
+def test_cpu_preset_cannot_use_the_samples_of_the_quickstart():
+    (mine,) = runs("cpu").values()
+    quick = json.loads(read(ROOT / "configs" / "quickstart.py").get_config().to_json())
+    assert {label: mine["methods"][label] for label in quick["methods"]} == quick["methods"]
+    assert all(mine[key] == quick[key] for key in ("model", "dtype", "seed", "task"))
+
+
+def test_s1_preset_needs_more_context_or_memory_than_there_is():
+    """Checked without weights: s1.1-32B in bfloat16, its cache over eight devices of 80 GB, as accelerators hold it."""
+    config = read_config(ROOT / "tests" / "golden" / "configs" / "s1.1-32b.json")
+    made = network(config, ACCELERATOR)
+    for part in runs("s1").values():
+        for label, one in experiment.build_methods(part).items():
+            assert one.max_tokens + 1024 <= config.context, label
+            size = bucket_of(make_plan(0, 16, memory=None), one.max_tokens + 1024, config.context)
+            free = int(80e9 - 2 * 32.8e9 / 8)
+            assert slots_of(make_plan(0, 16, memory=free), made, size, parts=8) >= one.n, label
+
+
+def test_command_of_the_docstring_does_not_work():
+    text = read(FILE).__doc__
+    assert "arXiv" in text and "\nMEASURED" in text
+    for line in re.findall(r"^  (python .*)$", text, re.M):
+        _, script, *arguments = line.split()
+        assert script == "scripts/compare.py"
+        given = [one for one in arguments[1:] if one.startswith("--config.")]
+        assert configs(resolve(f"--config={ROOT / arguments[1]}", *given))
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [("cpu,small", "one preset, got cpu and small"), ("tasks=gsm8k", "no task 'gsm8k'"), ("s1,tasks=asdiv", "s1 has no task")],
+)
+def test_wrong_preset_or_task_is_a_stack_trace(argument, says):
+    with pytest.raises(InputError, match=says):
+        read(FILE).get_config(argument)

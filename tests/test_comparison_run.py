@@ -1,0 +1,178 @@
+"""A comparison from its configuration to its report, with an engine that writes text from a hash."""
+
+import json
+
+import pytest
+from doubles.fake_engine import FakeEngine
+
+from reasoning.comparison import findings, reuse, tables, timed
+from reasoning.comparison.plan import plan
+from reasoning.comparison.run import compare, configs
+from reasoning.errors import InputError
+from reasoning.evaluation import experiment
+from reasoning.evaluation.finished import open_finished
+
+LIKELIHOOD = {"kind": "confidence", "measure": "likelihood"}
+METHODS = {
+    "one": {"method": "chain_of_thought"},
+    "pool": {"method": "majority", "n": 8},
+    "wide": {"method": "majority", "n": 16, "seed": 3},
+}
+CURVES = {
+    "one": "one",
+    "vote": "pool",
+    "best": {"labels": "pool", "vote": "best", "scorer": LIKELIHOOD},
+    "weighted": {"labels": ["pool", "wide"], "vote": "weighted", "scorer": LIKELIHOOD},
+    "shortest": {"labels": "pool", "vote": "shortest"},
+    "pass@N": {"labels": "pool", "vote": "pass"},
+}
+
+
+def config(size=70, **compared):
+    shared = {"model": "m", "dtype": "", "max_slots": None, "seed": 0, "mesh": {"data": 1, "tensor": 1}}
+    task = {"family": "doubles.sums", "size": size}
+    return {**shared, "task": task, "methods": METHODS, "compare": {"curves": CURVES, "primary": ["best", "vote"], **compared}}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "mine"
+    problems = experiment.build_task(config()).problems
+    skill = {one.id: (one.answer, 0.2 + 0.7 * index / len(problems)) for index, one in enumerate(problems)}
+    engine = FakeEngine(skill)
+    (run,) = compare(config(timed=3), workdir, show=False, engine=engine)
+    assert run == workdir
+    return workdir, engine
+
+
+def test_findings_miss_a_curve_a_point_or_their_own_tables(finished):
+    found = findings.find(open_finished(finished[0]))
+    by_name = {curve.name: curve for curve in found.curves}
+    assert list(by_name) == list(CURVES)
+    assert [point.row.samples for point in by_name["vote"].points] == [1, 2, 4, 8]
+    assert sorted(point.row.samples for point in by_name["weighted"].points) == [1, 1, 2, 2, 4, 4, 8, 8, 16]
+    assert by_name["pass@N"].ceiling
+    assert by_name["pass@N"].points[-1].row.accuracy.value >= by_name["vote"].points[-1].row.accuracy.value
+    assert found.plan.pool == "wide" and found.bins == 2 and found.choices and found.cells
+    first = found.contrasts[0]
+    assert (first.a, first.b, first.primary) == ("best", "vote", True)
+    parts = {part.name: part for part in tables.parts(found)}
+    assert {"points", "contrasts", "difficulty", "choice"} <= parts.keys()
+    for part in parts.values():
+        assert all(len(line) == len(part.header) for line in part.lines), part.name
+        assert all(len(line) == len(part.fields) for line in part.values), part.name
+
+
+def test_pool_that_says_the_difficulty_is_measured_by_the_same_samples(finished):
+    run = open_finished(finished[0])
+    found = findings.find(run)
+    weighted = [one for one in found.cells if one.curve == "weighted"]
+    assert {one.samples for one in weighted} == {8}, "half of the sixteen, the other half says how difficult a problem is"
+    assert found.charge > 0
+
+
+def test_timed_run_is_not_used_or_done_again(finished):
+    workdir, engine = finished
+    times = timed.read(workdir)
+    assert set(times) == {("one", 1), *(("pool", n) for n in (1, 2, 4, 8)), *(("wide", n) for n in (1, 2, 4, 8, 16))}
+    found = findings.find(open_finished(workdir))
+    (point,) = found.curves[0].points
+    assert point.timed and point.row.cost.seconds == times["one", 1].seconds
+    assert found.devices
+    served, lines = len(engine.served), (workdir / timed.NAME).read_bytes()
+    compare(config(timed=3), workdir, show=False, engine=engine)
+    assert (len(engine.served), (workdir / timed.NAME).read_bytes()) == (served, lines)
+
+
+def test_killed_timed_run_measures_what_is_there_again(finished):
+    workdir, engine = finished
+    path = workdir / timed.NAME
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:-1]) + whole[-1][:20])
+    compare(config(timed=3), workdir, show=False, engine=engine)
+    again = path.read_bytes().splitlines(keepends=True)
+    assert again[:-1] == whole[:-1] and json.loads(again[-1])["samples"] == json.loads(whole[-1])["samples"]
+
+
+def test_samples_of_another_run_are_drawn_again_or_taken_where_they_do_not_fit(finished, tmp_path):
+    workdir, _ = finished
+    more = {
+        **METHODS,
+        "pool": {"method": "majority", "n": 8},
+        "new": {"method": "direct"},
+        "hot": {**METHODS["pool"], "temperature": 1.0},
+    }
+    wanted = {**config(), "methods": more, "compare": {}}
+    engine, said = FakeEngine(), []
+    compare(wanted, tmp_path / "next", show=False, engine=engine, places=workdir.parent, tell=said.append)
+    assert len(said) == 3 and "pool" in said[1] and str(workdir) in said[1]
+    assert (tmp_path / "next" / "pool" / "generations.jsonl").read_bytes() == (
+        workdir / "pool" / "generations.jsonl"
+    ).read_bytes()
+    assert {sample for _, sample in engine.served} == set(range(8)) and len(engine.served) == 70 * 9
+    assert json.loads((tmp_path / "next" / reuse.NOTE).read_bytes()) == dict.fromkeys(METHODS, str(workdir))
+    other = {**wanted, "seed": 1}
+    compare(other, tmp_path / "seed", show=False, engine=FakeEngine(), places=workdir.parent, tell=said.append)
+    assert len(said) == 3 and not (tmp_path / "seed" / reuse.NOTE).exists()
+
+
+def test_unfinished_or_damaged_run_lends_samples(finished, tmp_path):
+    workdir, _ = finished
+    half = tmp_path / "runs" / "half"
+    (half / "pool").mkdir(parents=True)
+    (half / "config.json").write_bytes((workdir / "config.json").read_bytes())
+    lines = (workdir / "pool" / "generations.jsonl").read_bytes().splitlines(keepends=True)
+    (half / "pool" / "generations.jsonl").write_bytes(b"".join(lines[:-1]))
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "config.json").write_text("{")
+    problems = experiment.build_task(config()).problems
+    assert reuse.adopt(tmp_path / "new", config(), problems, tmp_path / "runs") == {}
+    assert not (tmp_path / "new").exists()
+
+
+def test_begun_run_is_overwritten_by_reused_samples(finished):
+    workdir, _ = finished
+    before = (workdir / "pool" / "generations.jsonl").read_bytes()
+    assert reuse.adopt(workdir, config(), experiment.build_task(config()).problems, workdir.parent) == {}
+    assert (workdir / "pool" / "generations.jsonl").read_bytes() == before
+
+
+def test_several_runs_mix_or_lack_what_they_share():
+    one = config()
+    parts = {name: {key: one[key] for key in ("task", "methods", "compare")} for name in ("a", "b")}
+    whole = {key: value for key, value in one.items() if key not in ("task", "methods", "compare")} | {"runs": parts}
+    found = configs(whole)
+    assert list(found) == ["a", "b"] and found["a"] == {**one}
+    with pytest.raises(InputError, match="has compare, match, methods, sweep, task in each"):
+        configs({**whole, "task": {}})
+    with pytest.raises(InputError, match=r"runs.a may have"):
+        configs({**whole, "runs": {"a": {**parts["a"], "seed": 3}}})
+
+
+BAD = [
+    ({"colour": 1}, "no field 'colour'"),
+    ({"axis": "miles"}, "axis is one of"),
+    ({"price": -1}, "price is a number"),
+    ({"timed": True}, "timed a number"),
+    ({"pool": "one"}, "at least 4 samples"),
+    ({"primary": ["best"]}, "names two curves"),
+    ({"primary": ["best", "pass@N"]}, "names two curves"),
+    ({"curves": {"a": "nobody"}}, "is no method of the config"),
+    ({"curves": {"a": {"vote": "best"}}}, "needs labels"),
+    ({"curves": {"a": {"labels": "pool", "vote": "loud"}}}, "vote is one of"),
+    ({"curves": {"a": {"labels": "one", "vote": "majority"}}}, "votes over a pool"),
+    ({"curves": {"a": {"labels": "pool", "vote": "best"}}}, "unknown kind of scorer"),
+    ({"curves": {"a": {"labels": "pool", "vote": "best", "scorer": LIKELIHOOD, "aggregation": "sum"}}}, "aggregation"),
+]
+
+
+@pytest.mark.parametrize(("part", "says"), BAD, ids=[says for _, says in BAD])
+def test_wrong_field_costs_a_run_before_it_is_found(part, says):
+    wrong = {**config(), "compare": {"curves": CURVES, **part}}
+    with pytest.raises(InputError, match=says):
+        plan(wrong, experiment.build_methods(wrong))
+
+
+def test_config_without_the_field_has_no_curves():
+    plain = {key: value for key, value in config().items() if key != "compare"}
+    assert [line.name for line in plan(plain, experiment.build_methods(plain)).lines] == list(METHODS)
