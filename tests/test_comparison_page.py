@@ -325,7 +325,7 @@ def test_tree_is_not_drawn_or_says_another_steps_text(file):
     assert [one["aria-label"].split(",")[1] for one in steps] == [" row 0", " row 1", " row 0", " row 1"]
     assert len(dom.find("circle", "hollow")) == 2
     (panel,) = dom.texts("div", "panel")
-    assert panel == "round 2, row 0 · score 0.5 · selected by 0.5 · continued by 0 rowsuno\ntwo\n"
+    assert panel == "round 2, row 0 · score 0.5 · selected by 0.5uno\ntwo\n"
 
 
 @needs_browser

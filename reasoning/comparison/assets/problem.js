@@ -63,28 +63,34 @@ function promptParts(prompt, question) {
   return make("details", { class: "prompt" }, make("summary", {}, `Prompt (${count})`), turns);
 }
 
-// A vote as bars: as long as what counts for it.
+// A vote as bars: as long as what counts for an answer, from 0 or from the least where scores are negative.
 function ballotParts(ballot) {
-  const most = Math.max(...ballot.bars.map(([, count, weight]) => (ballot.winners.length ? weight : count)), 1e-9);
-  const bars = ballot.bars.map(([answer, count, weight, right]) => {
-    const won = answer !== null && ballot.winners.includes(answer);
-    const length = ballot.winners.length ? Math.max(weight, 0) / most : count / most;
+  const votes = ballot.winners.length > 0;
+  const counts = (bar) => (votes ? bar[2] : bar[1]);
+  const voting = ballot.bars.filter(([answer]) => answer !== null || !votes).map(counts);
+  const low = Math.min(0, ...voting);
+  const most = Math.max(...voting, low + 1e-9);
+  const bars = ballot.bars.map((bar) => {
+    const [answer, count, weight, right] = bar;
     const samples = `${count} sample${count === 1 ? "" : "s"}`;
-    const much = ballot.winners.length && weight !== count && answer !== null ? `${samples}, ${short(weight)}` : samples;
+    const won = answer !== null && ballot.winners.includes(answer);
+    const length = answer === null && votes ? 0 : (counts(bar) - low) / (most - low);
     return make(
       "tr", { class: won ? "won" : null },
-      make("th", { scope: "row" }, answer === null ? make("em", {}, "no answer") : answer),
+      make("th", { scope: "row", title: answer }, answer === null ? make("em", {}, "no answer") : answer),
       make("td", { class: "line" }, shared(make("span", { class: `bar ${verdict(right)}` }), length)),
-      make("td", { class: "much" }, much, won && " ✓ wins"),
+      make("td", { class: "much" }, samples, votes && answer !== null && weight !== count && ` · weight ${short(weight)}`, won && " ✓ wins"),
     );
   });
-  return make("table", { class: "votes" }, make("caption", {}, make("strong", {}, ballot.name), ` ${outcome(ballot)}`), make("tbody", {}, bars));
+  const caption = make("caption", {}, square(ballot.value, inWords(ballot.value)), " ", make("strong", {}, ballot.name), outcome(ballot));
+  return make("table", { class: "votes" }, caption, make("tbody", {}, bars));
 }
 
 function outcome(ballot) {
-  if (!ballot.winners.length) return ballot.chosen === null && ballot.bars.every(([answer]) => answer === null) ? "no sample has an answer: wrong" : `no vote: ${inWords(ballot.value)}`;
-  if (ballot.winners.length > 1) return `a tie of ${ballot.winners.length} answers, broken at random: ${inWords(ballot.value)}`;
-  return inWords(ballot.value);
+  const much = inWords(ballot.value);
+  if (ballot.winners.length > 1) return ` a tie of ${ballot.winners.length} answers, broken at random: ${much}`;
+  if (ballot.winners.length === 1) return ` ${much}`;
+  return ballot.bars.every(([answer]) => answer === null) ? " no sample has an answer: wrong" : ` no vote: ${much}`;
 }
 
 function sampleLinks(samples, asked, link) {

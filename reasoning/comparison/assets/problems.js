@@ -12,7 +12,8 @@ const LEVELS = {
 function browse(root, data) {
   let state = readState() || { problem: null, method: null, sample: null, step: null, find: null, level: null, right: [], wrong: [] };
   const go = (changes) => location.replace(address(state, changes));
-  const rows = data.problems.map((problem) => listRow(data, problem));
+  const common = commonStart(data.problems.map((problem) => problem.question));
+  const rows = data.problems.map((problem) => listRow(data, problem, common));
   const find = make("input", { type: "search", placeholder: "find in questions", "aria-label": "Find in questions, ids and answers" });
   const level = make("select", { "aria-label": "Difficulty" }, make("option", { value: "" }, "any difficulty"),
     Object.entries(LEVELS).map(([name, [text]]) => make("option", { value: name }, text)));
@@ -56,7 +57,10 @@ function browse(root, data) {
     if (event && state.problem !== before && detail.getBoundingClientRect().top > window.innerHeight / 2) detail.scrollIntoView();
   });
   render();
-  if (state.problem !== null) root.parentNode.scrollIntoView();
+  const row = list.querySelector("[aria-current]");
+  if (row) list.parentNode.scrollTop = row.offsetTop - list.parentNode.clientHeight / 2;
+  // On a phone the problem stands below the list.
+  if (state.problem !== null) (detail.offsetLeft > root.offsetLeft ? root.parentNode : detail).scrollIntoView();
 }
 
 function showing(data) {
@@ -80,11 +84,21 @@ function keeps(data, problem, state) {
     && (!(state.level in LEVELS) || (problem.difficulty !== null && LEVELS[state.level][1](problem.difficulty)));
 }
 
-function listRow(data, problem) {
+function listRow(data, problem, common) {
   const strip = data.columns.map((column, index) => square(problem.values[index], `${column.name}: ${inWords(problem.values[index])}`));
-  const share = problem.difficulty === null ? "" : ` · solved by ${Math.round(100 * problem.difficulty)} %`;
-  const text = make("span", { class: "text" }, make("span", { class: "excerpt" }, problem.question.slice(0, 200)), make("span", { class: "id" }, problem.id + share));
+  const share = problem.difficulty === null ? "" : `solved by ${Math.round(100 * problem.difficulty)} % · `;
+  const excerpt = (common ? "…" : "") + problem.question.slice(common, common + 200);
+  const text = make("span", { class: "text" }, make("span", { class: "excerpt" }, excerpt), make("span", { class: "id" }, share + problem.id));
   return make("li", {}, make("a", {}, text, make("span", { class: "strip" }, strip)));
+}
+
+// How many characters all questions begin with alike, whole words of them, where that is more than a few.
+function commonStart(questions) {
+  if (questions.length < 2) return 0;
+  let count = 0;
+  while (count < questions[0].length && questions.every((one) => one[count] === questions[0][count])) count++;
+  const start = questions[0].lastIndexOf(" ", count - 1) + 1;
+  return start >= 20 ? start : 0;
 }
 
 function columnHead(column, click) {

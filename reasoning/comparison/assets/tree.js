@@ -9,7 +9,7 @@ const LABELLED = 80; // steps up to which each has its first words beside it
 function treeFigure(tree, chosen, link) {
   const steps = stepsOf(tree);
   const labelled = steps.length <= LABELLED;
-  const width = labelled ? 108 : 44;
+  const width = labelled ? 118 : 44;
   const at = (round, row) => [28 + width * round, 34 + ROW * row];
   const values = steps.map((step) => step.value);
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -56,8 +56,8 @@ function treeFigure(tree, chosen, link) {
   if (first) show(first);
   const key = make(
     "p", { class: "legend" },
-    "A column is a round, a dot a step, a ring a complete response; nothing continues a hollow dot. ",
-    make("span", { class: "scale" }, short(low), make("span", { class: "ramp" }), short(high)), " selected by",
+    "A column is a round, a dot a step, a ring a complete response; nothing continues a hollow dot. Selected by: ",
+    make("span", { class: "scale" }, short(low), make("span", { class: "ramp" }), short(high)), ".",
   );
   return make("figure", { class: "search" }, make("div", { class: "scroll" }, picture), key, panel);
 }
@@ -71,6 +71,7 @@ function stepsOf(tree) {
       out.push({
         round, row, text: one.texts[row], score: one.scores[row], value: one.values[row], complete: Boolean(one.complete[row]),
         parent: round ? tree.rounds[round - 1].parents[row] : null, continued: one.parents.filter((parent) => parent === row).length,
+        last: round === tree.rounds.length - 1,
       });
     }
   });
@@ -89,10 +90,8 @@ function pathTo(step, steps) {
 }
 
 function described(step, path) {
-  const facts = [
-    `round ${step.round + 1}, row ${step.row}`, `score ${short(step.score)}`, `selected by ${short(step.value)}`,
-    `continued by ${step.continued} row${step.continued === 1 ? "" : "s"}`,
-  ];
+  const facts = [`round ${step.round + 1}, row ${step.row}`, `score ${short(step.score)}`, `selected by ${short(step.value)}`];
+  if (!step.last) facts.push(`continued by ${step.continued} row${step.continued === 1 ? "" : "s"}`);
   if (step.complete) facts.push("complete");
   const before = path.slice(0, -1).map((one) => one.text).join("");
   return [
