@@ -68,7 +68,7 @@ def render(title: str, subtitle: str, sections: Sequence[Section], browser: Mapp
     return string.Template(_asset("page.html")).substitute(
         policy=_policy(style, scripts),
         title=_text(title),
-        subtitle="\n".join(f"<p>{_text(line)}</p>" for line in subtitle.splitlines()),
+        subtitle="\n".join(f"<p>{_text(line)}</p>" for line in subtitle.split("\n")),
         contents="\n".join(f'<li><a href="#{name}">{_text(one)}</a></li>' for name, one in zip(names, titles, strict=True)),
         sections="\n".join(bodies),
         style=f"<style>{style}</style>",
