@@ -338,3 +338,33 @@ def test_filters_in_the_address_change_nothing_or_unknown_names_are_met_with_sil
     dom = opened(file, problem="evil&x=1#", method="search", level="middle")
     assert dom.texts("p", "question") == [f"Say {HOSTILE}"] and not [one for one in dom.find("img") if "onerror" in one]
     assert "There is no method “search” here" in dom.texts("p", "message")[0] and dom.texts("p", "count") == ["1 of 3 problems"]
+
+
+@needs_browser
+def test_a_click_sorts_or_filters_nothing_or_cannot_be_linked(tmp_path, monkeypatch):
+    """The clicks are a script of the page's own, since it runs no other."""
+    clicks = """
+    const head = (name) => [...document.querySelectorAll("th button")].find((one) => one.textContent === name);
+    head("tokens").click();
+    head("method").click(); head("method").click();
+    head("accuracy").click();
+    const chosen = [...document.querySelectorAll(".heads button")].find((one) => one.textContent === "vote");
+    chosen.click();
+    setTimeout(() => {
+      chosen.click();
+      setTimeout(() => {
+        document.querySelector(".filters input").value = "3 + 3";
+        document.querySelector(".filters input").dispatchEvent(new Event("input"));
+        setTimeout(() => { document.body.dataset.address = location.hash; document.getElementById("tab-1").focus(); }, 300);
+      }, 300);
+    }, 300);
+    """
+    asset = page._asset
+    monkeypatch.setattr(page, "_asset", lambda name: asset(name) + (clicks if name == f"{page.SCRIPTS[-1]}.js" else ""))
+    (tmp_path / "page.html").write_text(whole(made()))
+    dom = opened(tmp_path / "page.html")
+    assert [one["text"] for one in dom.find("th", scope="row") if one["text"] in "abc"] == ["b", "a", "c"]
+    assert [one.get("aria-sort") for one in dom.find("th", scope="col")] == [None, "descending", None]
+    assert dom.find("body")[0]["data-address"] == "#find=3+%2B+3&wrong=vote"
+    assert dom.texts("p", "count") == ["1 of 3 problems"] and dom.texts("h3") == ["sum 3"]
+    assert dom.texts("span", "label") == ["single", "vote", "search"]

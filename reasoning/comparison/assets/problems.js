@@ -34,9 +34,10 @@ function browse(root, data) {
 
   function render() {
     const kept = data.problems.filter((problem) => keeps(data, problem, state));
+    const listed = new Set(kept);
     data.problems.forEach((problem, index) => {
       const row = rows[index];
-      row.hidden = !kept.includes(problem);
+      row.hidden = !listed.has(problem);
       row.firstChild.href = address(state, { problem: problem.id, sample: null, step: null });
     });
     data.columns.forEach((column, index) => turn(heads[index], column, state));
