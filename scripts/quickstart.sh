@@ -7,14 +7,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<'HELP'
-usage: scripts/quickstart.sh [--model NAME] [arguments of scripts/evaluate.py …]
+usage: scripts/quickstart.sh [--model NAME] [arguments of scripts/compare.py …]
 
 Grades an open model on arithmetic problems with direct answers, chain of thought and majority voting, and ends with the
-accuracy and the cost of each: a table, a picture and TensorBoard logs, in a directory under runs/.
+accuracy and the cost of each: a page that works offline, tables, pictures and TensorBoard logs, in a directory under runs/.
 
   --model NAME    catalogue name (third_party/manifest.toml), hub model "hf:org/name@revision", directory or GGUF file;
                   default qwen2.5-coder-0.5b-instruct
-  anything else   goes to scripts/evaluate.py, for example --config.task.size=20 or --workdir runs/mine
+  anything else   goes to scripts/compare.py, for example --config.task.size=20 or --workdir runs/mine
 
 Environment: PYTHON, REASONING_VENV (scripts/setup_env.sh), REASONING_CACHE (downloads and compiled programs,
 default ~/.cache/reasoning).
@@ -38,8 +38,8 @@ done
 
 python=$("$root/scripts/setup_env.sh")
 case $model in
-  hf:* | */* | *.gguf) ;;  # not of the catalogue: evaluate.py loads it
+  hf:* | */* | *.gguf) ;;  # not of the catalogue: compare.py loads it
   *) "$python" -m reasoning.weights.catalogue "$model" >/dev/null ;;
 esac
-"$python" "$root/scripts/evaluate.py" --config="$root/configs/quickstart.py" --config.model="$model" \
+"$python" "$root/scripts/compare.py" --config="$root/configs/quickstart.py" --config.model="$model" \
   ${arguments[@]+"${arguments[@]}"}

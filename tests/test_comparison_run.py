@@ -1,12 +1,14 @@
 """A comparison from its configuration to its report, with an engine that writes text from a hash."""
 
 import json
+import re
 
 import pytest
 from doubles.fake_engine import FakeEngine
 
 from reasoning.comparison import findings, reuse, tables, timed
 from reasoning.comparison.plan import plan
+from reasoning.comparison.report import report
 from reasoning.comparison.run import compare, configs
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
@@ -176,3 +178,38 @@ def test_wrong_field_costs_a_run_before_it_is_found(part, says):
 def test_config_without_the_field_has_no_curves():
     plain = {key: value for key, value in config().items() if key != "compare"}
     assert [line.name for line in plan(plain, experiment.build_methods(plain)).lines] == list(METHODS)
+
+
+def test_report_lacks_a_file_or_the_page_a_vote(finished):
+    workdir, _ = finished
+    made = report(workdir, [workdir])
+    out = workdir / "comparison"
+    names = {path.name for path in out.iterdir()}
+    assert {"comparison.md", "points.csv", "contrasts.csv", "difficulty.csv", "choice.csv", "tensorboard"} <= names
+    assert {"comparison.png", "flops.png", "generated.png", "tokens.png", "seconds.png", "difficulty.png", "choice.png"} <= names
+    page = made.page.read_text()
+    assert made.page == workdir / "comparison.html" and page.count("data:image/png;base64") == 7
+    data = browsed(page)
+    assert [one["label"] for one in data["methods"]] == list(METHODS)
+    assert {"pool", "best", "weighted", "shortest"} <= {one["name"] for one in data["columns"]}
+    assert data["total"] == 70 and all(one["difficulty"] is not None for one in data["problems"])
+    text = (out / "comparison.md").read_text()
+    assert text.count("\n## ") >= 4 and "(primary)" in text and "(primary)" in made.text
+    assert (workdir / "report" / "table.md").exists()
+
+
+def test_several_tasks_share_a_page_or_mix_their_methods(tmp_path):
+    one = config(size=8)
+    part = {key: one[key] for key in ("task", "methods", "compare")}
+    whole = {key: value for key, value in one.items() if key not in part} | {"runs": {"a": part, "b": part}}
+    whole["runs"]["b"] = {**part, "task": {"family": "doubles.sums", "size": 5, "first": 100}}
+    runs = compare(whole, tmp_path / "both", show=False, engine=FakeEngine(), places=tmp_path / "nowhere")
+    assert [path.name for path in runs] == ["a", "b"]
+    data = browsed(report(tmp_path / "both", runs).page.read_text())
+    assert [one["label"] for one in data["methods"]] == [f"{run}: {label}" for run in "ab" for label in METHODS]
+    for problem in data["problems"]:
+        assert sum(one is not None for one in problem["methods"]) == len(METHODS), "each problem belongs to one run"
+
+
+def browsed(page):
+    return json.loads(re.search(r'<script type="application/json" id="browser-data">(.*?)</script>', page, re.DOTALL)[1])

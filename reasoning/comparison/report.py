@@ -1,0 +1,126 @@
+"""The report of a comparison: what was found on each run, and one page with everything.
+
+<run>/report/                     what any run gets (`reasoning.evaluation.report`)
+<run>/comparison/comparison.md    the tables, as printed; points.csv, contrasts.csv, … the same with all digits
+<run>/comparison/*.png            accuracy against each kind of cost, all of them in comparison.png, difficulty, choice
+<run>/comparison/tensorboard/     accuracy of each curve over its N, the pictures, the tables as text
+comparison.html                   tables, pictures and a browser of single problems, in one file that needs no network
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reasoning.comparison import page, picture, tables
+from reasoning.comparison.browser import Source, browser
+from reasoning.comparison.findings import Findings, find
+from reasoning.comparison.page import Picture, Section, Table
+from reasoning.comparison.plan import AXES
+from reasoning.comparison.sources import source, vocabulary
+from reasoning.evaluation import report as of_run
+from reasoning.evaluation.finished import open_finished
+from reasoning.evaluation.scoring import attach
+from reasoning.evaluation.tables import aligned, markdown
+from reasoning.events import Events
+from reasoning.records import read_lines, write_atomic
+from reasoning.rewards import judges
+
+CAPTIONS = {
+    "comparison": "Accuracy against every kind of cost.",
+    **{axis: f"Accuracy against {name} per problem; numbers are N." for axis, (name, _) in AXES.items()},
+    "difficulty": "Methods by difficulty, each with its largest budget.",
+    "choice": "The compute-optimal choice against the budget.",
+}
+
+
+TITLE = "Inference-time methods at equal cost"
+
+
+class Report(NamedTuple):
+    """found: of each run. page: the HTML file. text: all tables for a terminal."""
+
+    found: tuple[Findings, ...]
+    page: Path
+    text: str
+
+
+def report(workdir: Path, runs: Sequence[Path]) -> Report:
+    """Writes the report of finished runs that belong together. Raises InputError where something is missing."""
+    found, sections, texts = [], [], []
+    for path in runs:
+        of_run.report(path)
+        one = find(open_finished(path))
+        pictures, parts = picture.draw(one), tables.parts(one)
+        _write(path / "comparison", one, pictures, parts)
+        found.append(one)
+        texts.append(_text(one, parts, aligned))
+        sections += _sections(one, pictures, parts, several=len(runs) > 1)
+    made = page.render(TITLE, "\n".join(one.title for one in found), sections, _browser(found))
+    write_atomic(workdir / "comparison.html", made)
+    return Report(tuple(found), workdir / "comparison.html", "\n\n".join(texts))
+
+
+def _text(one: Findings, parts: Sequence[tables.Part], render) -> str:
+    blocks = [one.title, tables.headline(one.curves)]
+    for part in parts:
+        blocks += [part.title if render is aligned else f"## {part.title}", render(part.header, part.lines), part.note]
+    return "\n\n".join(blocks)
+
+
+def _write(out: Path, one: Findings, pictures: dict[str, bytes], parts: Sequence[tables.Part]) -> None:
+    write_atomic(out / "comparison.md", _text(one, parts, markdown) + "\n")
+    for part in parts:
+        write_atomic(out / f"{part.name}.csv", tables.csv(part))
+    for name, png in pictures.items():
+        write_atomic(out / f"{name}.png", png)
+    events, now = Events(out / "tensorboard"), time.time()
+    for curve in one.curves:
+        for point in curve.points:
+            name = curve.name if len({each.label for each in curve.points}) == 1 else f"{curve.name}/{point.label}"
+            events.scalar(f"accuracy/{name}", point.row.accuracy.value, point.row.samples, now)
+            events.scalar(f"gflop/{name}", point.cost("flops") / 1e9, point.row.samples, now)
+    for name, png in pictures.items():
+        events.image(name, png, 0, now)
+    for part in parts:
+        events.text(part.name, f"{markdown(part.header, part.lines)}\n\n{part.note}", 0, now)
+    events.close()
+
+
+def _sections(one: Findings, pictures: dict[str, bytes], parts: Sequence[tables.Part], several: bool) -> list[Section]:
+    """The page's sections about one run: a picture where it belongs to a table, all axes in a section of their own."""
+    where = {"points": ("comparison",), "difficulty": ("difficulty",), "choice": ("choice",)}
+    head = f"{one.run.workdir.name}: " if several else ""
+    out = []
+    for part in parts:
+        drawn = [Picture(pictures[name], CAPTIONS[name]) for name in where.get(part.name, ()) if name in pictures]
+        first = [one.title, tables.headline(one.curves)] if part.name == "points" else []
+        out.append(Section(head + part.title, [*first, *drawn, Table(part.header, part.lines, part.note)]))
+    single = [Picture(pictures[axis], CAPTIONS[axis]) for axis in AXES if axis in pictures]
+    return [*out, Section(f"{head}Accuracy against each cost", single)]
+
+
+def _browser(found: Sequence[Findings]) -> dict:
+    """Single problems of all runs; of several runs, methods are called by the run's name too."""
+    pieces, notes = vocabulary(found[0].run.config["model"])
+    problems, sources, difficulty = {}, [], {}
+    for one in found:
+        problems |= one.run.problems
+        sources += _sources(one, f"{one.run.workdir.name}: " if len(found) > 1 else "")
+        difficulty |= dict(zip(one.run.problems, map(float, one.easy), strict=False))
+    return browser(problems.values(), sources, difficulty=difficulty, vocabulary=pieces, notes=notes)
+
+
+def _sources(one: Findings, head: str) -> list[Source]:
+    """The methods of a run, each with its own vote and those that are cast over its pool."""
+    out = []
+    for label, method in one.run.methods.items():
+        lines = [line for line in one.plan.lines if label in line.labels and line.vote and not line.ceiling]
+        records = one.run.records(label)
+        for name in dict.fromkeys(judges.label(line.scorer) for line in lines if line.scorer):
+            if name not in records[0].get("scores", {}):
+                records = attach(records, one.run.workdir / label, name)
+        votes = {head + label: method.vote, **{head + line.name: line.cast(method.seed) for line in lines}}
+        trees = read_lines(one.run.workdir / label / "trees.jsonl")[0]
+        out.append(source(head + label, method, records, trees, votes))
+    return out
