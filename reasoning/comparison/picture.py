@@ -63,7 +63,8 @@ def _plot(axes, curves: Sequence[Curve], axis: str, written: bool) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(unit=UNITS[axis], sep=" " if UNITS[axis] else ""))
-    axes.set_xlabel(f"{AXES[axis][0]} per problem")
+    shared = axis == "seconds" and not all(point.timed for curve in curves for point in curve.points)
+    axes.set_xlabel(f"{AXES[axis][0]} per problem" + (", amortised over a full batch" if shared else ""))
     accuracy_axis(axes, max(point.row.accuracy.high for curve in curves for point in curve.points))
     for curve in curves:
         colour, marker = styles[curve.name]

@@ -94,7 +94,7 @@ def _sections(one: Findings, pictures: dict[str, bytes], parts: Sequence[tables.
     out = []
     for part in parts:
         drawn = [Picture(pictures[name], CAPTIONS[name]) for name in where.get(part.name, ()) if name in pictures]
-        first = [one.title, tables.headline(one.curves)] if part.name == "points" else []
+        first = [one.title] * several + [tables.headline(one.curves)] if part.name == "points" else []
         out.append(Section(head + part.title, [*first, *drawn, Table(part.header, part.lines, part.note)]))
     single = [Picture(pictures[axis], CAPTIONS[axis]) for axis in AXES if axis in pictures]
     return [*out, Section(f"{head}Accuracy against each cost", single)]

@@ -190,7 +190,7 @@ def choices(found: Findings, axis: str) -> Part:
 def _choice(one: Choice, scale: float) -> list[str]:
     head = [significant(one.budget / scale), one.pick, f"{one.fixed.value:.3f}"]
     if one.adaptive is None:
-        return [*head, "–", "–", "–", "–", "–", "the budget does not pay for knowing the difficulty"]
+        return [*head, "–", "–", "–", "–", "–", "too little to know the difficulty"]
     gain = one.gain
     verdict = "not distinguishable" if not gain.distinguishable else "a bin" if gain.difference > 0 else "one for all"
     picks = "; ".join(dict.fromkeys(one.picks)) if len(set(one.picks)) == 1 else "; ".join(one.picks)
