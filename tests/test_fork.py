@@ -91,12 +91,12 @@ def test_senseless_temperature_or_scorer_reaches_the_vote():
 def executed(tmp_path_factory) -> str:
     """What the documents print, run in a copy of the repository with a model that answers at once."""
     root = tmp_path_factory.mktemp("fork")
-    for name in ("configs", "docs", "reasoning", "scripts", "tests"):
+    for name in ("configs", "docs", "reasoning", "scripts", "tests", "third_party"):
         shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / "setup.cfg", root)
     model = tiny_chat.write(root / "tiny")
     done = subprocess.run(
-        [sys.executable, "-m", "doubles.documents", f"smollm2-135m-instruct={model}", "n=20=n=2", *DOCUMENTS],
+        [sys.executable, "-m", "doubles.documents", f"smollm2-135m-instruct=>{model}", "n=20=>n=2", *DOCUMENTS],
         cwd=root,
         capture_output=True,
         text=True,

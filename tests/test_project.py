@@ -169,7 +169,7 @@ def test_no_file_outgrows_its_idea():
 
 
 def test_documents_name_files_that_exist():
-    for document in ("README.md", "CONTRIBUTING.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "docs/fork.md", "docs/tutorial.md"):
         text = (ROOT / document).read_text()
         for name in re.findall(r"`((?:reasoning|scripts|configs|docs|tests|third_party|constraints)/[\w./-]*)`", text):
             assert (ROOT / name).exists(), f"{document} names {name}"

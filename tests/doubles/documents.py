@@ -1,8 +1,8 @@
-"""`python -m doubles.documents OLD=NEW … FILE.md …`: runs the fenced blocks of documents, in their order, where it is started.
+"""`python -m doubles.documents 'OLD=>NEW' … FILE.md …`: runs the fenced blocks of documents, in their order, where it is started.
 
-Blocks of ```python share a namespace within a document, each block of ```bash is a shell of its own that ends at the first command
-that fails; other blocks are only shown. OLD=NEW replaces text first: what a reader waits a minute for should take a test a second.
-A failing block says where it stands: in a stack trace as a line of the document, of bash by its first line.
+Blocks of ```python share a namespace within a document; each block of ```bash is a shell of its own, which ends at the first
+command that fails; other blocks are only shown. OLD=>NEW replaces text first: what a reader waits a minute for should take a test
+a second. A failing block says where it stands: in a stack trace as a line of the document, of bash by its first line.
 """
 
 import importlib
@@ -46,6 +46,6 @@ def run(path: Path, replacements: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     files = [argument for argument in sys.argv[1:] if argument.endswith(".md")]
-    changes = dict(argument.split("=", 1) for argument in sys.argv[1:] if argument not in files)
+    changes = dict(argument.split("=>", 1) for argument in sys.argv[1:] if argument not in files)
     for file in files:
         run(Path(file), changes)
