@@ -96,7 +96,7 @@ def executed(root: Path, document: str) -> str:
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
-    command = [sys.executable, "-m", "doubles.documents", f"smollm2-135m-instruct=>{model}", "n=20=>n=2", document]
+    command = [sys.executable, "-m", "doubles.documents", f"qwen2.5-coder-0.5b-instruct=>{model}", "n=20=>n=2", document]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     languages = [language for language, _, _ in documents.blocks((ROOT / document).read_text())]
