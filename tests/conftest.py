@@ -1,8 +1,14 @@
-"""Real models for the tests that need them: fetched once into $REASONING_CACHE, loaded once a session."""
+"""Real models for the tests that need them: fetched once into $REASONING_CACHE, loaded once a session; and our one option."""
 
 import pytest
 
 import reasoning
+
+
+def pytest_addoption(parser):
+    """What the common tests of methods are about (tests/test_methods_common.py)."""
+    text = "a method to test: a file of reasoning/methods, or the dotted name of a module of your own; may be given several times"
+    parser.addoption("--method", action="append", metavar="NAME", help=text)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What holds for every file in reasoning/methods, those of the future included."""
+"""What holds for every file in reasoning/methods, those of the future included; or for what `--method=NAME` names."""
 
 import dataclasses
 import importlib
@@ -19,28 +19,32 @@ from reasoning.methods.prompts import FewShot
 from reasoning.methods.signatures import extends
 
 PROBLEMS = [{"id": f"p{index}", "question": f"What is {index} + 1?", "answer": str(index + 1)} for index in range(4)]
-EVERY = pytest.mark.parametrize("name", base.names())
 
 
-@EVERY
+def pytest_generate_tests(metafunc):
+    """Every test with a `name` is about every method, or those that `--method` names (tests/conftest.py)."""
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", metafunc.config.getoption("--method") or base.names())
+
+
+def module_of(name):
+    return importlib.import_module(name if "." in name else f"reasoning.methods.{name}")
+
+
 def test_paper_is_not_named(name):
-    module = importlib.import_module(f"reasoning.methods.{name}")
+    module = module_of(name)
     assert re.search(r"arXiv \d{4}\.\d{4,5}", module.__doc__), "the first lines of a method say where it comes from"
     assert module.make.__doc__
 
 
-@EVERY
 def test_method_cannot_be_made_without_arguments_or_lacks_the_common_ones(name):
     made = method(name)
-    assert made.name == name
-    assert {"n", "max_tokens", "seed", "knobs"} <= inspect.signature(
-        importlib.import_module(f"reasoning.methods.{name}").make
-    ).parameters.keys()
+    assert made.name == name.rpartition(".")[2]
+    assert {"n", "max_tokens", "seed", "knobs"} <= inspect.signature(module_of(name).make).parameters.keys()
     changed = method(name, n=3, max_tokens=7, seed=5, knobs={"min_p": 0.1})
     assert (changed.n, changed.max_tokens, changed.seed, changed.knobs["min_p"]) == (3, 7, 5, 0.1)
 
 
-@EVERY
 def test_equal_arguments_make_unequal_methods(name):
     assert method(name) == method(name)
     assert hash(method(name)) == hash(method(name))
@@ -51,7 +55,6 @@ def test_equal_arguments_make_unequal_methods(name):
         method(name).knobs["temperature"] = 2.0
 
 
-@EVERY
 def test_prompt_loses_the_question_or_its_turn(name):
     messages = method(name).prompt("What is 2 + 2?")
     assert "What is 2 + 2?" in messages[-1]["content"]
@@ -59,7 +62,6 @@ def test_prompt_loses_the_question_or_its_turn(name):
     assert {message["role"] for message in messages} <= {"system", "user", "assistant"}
 
 
-@EVERY
 def test_run_skips_a_problem_or_depends_on_their_order(name):
     made = method(name, n=3)
 
@@ -77,7 +79,6 @@ def test_run_skips_a_problem_or_depends_on_their_order(name):
         assert (result.ledger.prompt, result.ledger.flops_prompt) == (prompts.prompt, prompts.flops_prompt), "paid once"
 
 
-@EVERY
 def test_vote_invents_an_answer(name):
     made = method(name)
     assert made.vote("p", [None]) is None
@@ -85,7 +86,6 @@ def test_vote_invents_an_answer(name):
         assert made.vote("p", answers) in answers
 
 
-@EVERY
 @pytest.mark.parametrize(("field", "value"), [("n", 0), ("n", 1.5), ("n", True), ("max_tokens", 0), ("stop", "END")])
 def test_senseless_number_reaches_the_engine(name, field, value):
     with pytest.raises(InputError, match=f"method '.*': {field} "):

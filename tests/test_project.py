@@ -111,7 +111,7 @@ def test_every_import_is_a_declared_requirement():
     wanted = config["options"]["install_requires"] + config["options.extras_require"]["test"]
     declared = {normal(Requirement(line).name) for line in wanted.splitlines() if line}
     bench = {normal(Requirement(line).name) for line in config["options.extras_require"]["bench"].splitlines() if line}
-    known = {*sys.stdlib_module_names, "reasoning", "configs", "tests", "doubles", "golden"}
+    known = {*sys.stdlib_module_names, "reasoning", "configs", "tests", "doubles", "golden", "test_methods_common"}
     folders = ("reasoning", "scripts", "configs", "tests", "tests/doubles")
     for path in [*SOURCES, *(path for folder in folders for path in (ROOT / folder).glob("*.py"))]:
         tops = {name.split(".")[0] for name in imports(path)}
@@ -170,7 +170,7 @@ def test_no_file_outgrows_its_idea():
 
 
 def test_documents_name_files_that_exist():
-    for document in ("README.md", "CONTRIBUTING.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "docs/fork.md", "docs/tutorial.md"):
         text = (ROOT / document).read_text()
         for name in re.findall(r"`((?:reasoning|scripts|configs|docs|tests|third_party|constraints)/[\w./-]*)`", text):
             assert (ROOT / name).exists(), f"{document} names {name}"
