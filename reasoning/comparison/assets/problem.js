@@ -74,12 +74,13 @@ function ballotParts(ballot) {
     const [answer, count, weight, right] = bar;
     const samples = `${count} sample${count === 1 ? "" : "s"}`;
     const won = answer !== null && ballot.winners.includes(answer);
+    const wins = ballot.winners.length === 1 ? "wins" : answer === ballot.chosen ? "tied, drawn" : "tied";
     const length = answer === null && votes ? 0 : (counts(bar) - low) / (most - low);
     return make(
       "tr", { class: won ? "won" : null },
       make("th", { scope: "row", title: answer }, answer === null ? make("em", {}, "no answer") : answer),
       make("td", { class: "line" }, shared(make("span", { class: `bar ${verdict(right)}` }), length)),
-      make("td", { class: "much" }, samples, votes && answer !== null && weight !== count && ` · weight ${short(weight)}`, won && " ✓ wins"),
+      make("td", { class: "much" }, samples, votes && answer !== null && weight !== count && ` · weight ${short(weight)}`, won && ` ✓ ${wins}`),
     );
   });
   const caption = make("caption", {}, square(ballot.value, inWords(ballot.value)), " ", make("strong", {}, ballot.name), outcome(ballot));
@@ -88,9 +89,9 @@ function ballotParts(ballot) {
 
 function outcome(ballot) {
   const much = inWords(ballot.value);
-  if (ballot.winners.length > 1) return ` a tie of ${ballot.winners.length} answers, broken at random: ${much}`;
-  if (ballot.winners.length === 1) return ` ${much}`;
-  return ballot.bars.every(([answer]) => answer === null) ? " no sample has an answer: wrong" : ` no vote: ${much}`;
+  if (ballot.winners.length > 1) return `: a tie of ${ballot.winners.length} answers, broken at random: ${much}`;
+  if (ballot.winners.length === 1) return `: ${much}`;
+  return ballot.bars.every(([answer]) => answer === null) ? ": no sample has an answer, wrong" : `: no vote, ${much}`;
 }
 
 function sampleLinks(samples, asked, link) {

@@ -58,8 +58,8 @@ function browse(root, data) {
     if (event && state.problem !== before && detail.getBoundingClientRect().top > window.innerHeight / 2) detail.scrollIntoView();
   });
   render();
-  const row = list.querySelector("[aria-current]");
-  if (row) list.parentNode.scrollTop = row.offsetTop - list.parentNode.clientHeight / 2;
+  const link = list.querySelector("[aria-current]");
+  if (link) list.parentNode.scrollTop = link.parentNode.offsetTop - list.parentNode.clientHeight / 2;
   // On a phone the problem stands below the list.
   if (state.problem !== null) (detail.offsetLeft > root.offsetLeft ? root.parentNode : detail).scrollIntoView();
 }
