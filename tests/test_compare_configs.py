@@ -2,9 +2,12 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from doubles import tiny_chat
 from doubles.config_files import read, resolve
 
 from reasoning.comparison.plan import plan
@@ -74,3 +77,23 @@ def test_command_of_the_docstring_does_not_work():
 def test_wrong_preset_or_task_is_a_stack_trace(argument, says):
     with pytest.raises(InputError, match=says):
         read(FILE).get_config(argument)
+
+
+@pytest.mark.slow
+def test_command_of_the_readme_fails_on_a_model_or_draws_again_what_is_there(tmp_path):
+    """The whole of scripts/compare.py, every method of the preset, on a tiny random model; then once more, with nothing to do."""
+    model = tiny_chat.write(tmp_path / "tiny")
+    about = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(about | {"max_position_embeddings": 2048}))  # a byte is a token
+    command = [sys.executable, ROOT / "scripts" / "compare.py", f"--config={FILE}:n=3,samples=4,timed=1,model={model}"]
+    command += ["--config.dtype=float32", "--config.max_slots=8", "--workdir", tmp_path / "runs" / "mine"]
+    first = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert first.returncode == 0, first.stderr
+    assert "beam search − majority (primary)" in first.stdout and "lookahead" in first.stdout
+    page = tmp_path / "runs" / "mine" / "comparison.html"
+    assert page.stat().st_size > 100_000
+    pool = tmp_path / "runs" / "mine" / "chain_sum" / "majority" / "generations.jsonl"
+    before, timed = pool.read_bytes(), (pool.parents[1] / "timed.jsonl").read_bytes()
+    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert (pool.read_bytes(), (pool.parents[1] / "timed.jsonl").read_bytes()) == (before, timed)

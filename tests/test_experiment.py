@@ -116,6 +116,7 @@ def test_methods_ignore_the_seed_of_the_config():
         ({"methods": {"a": {"n": 3}}}, "methods.a needs the field 'method'"),
         ({"methods": {"a": {"method": "direct", "top_k": 3}}}, "'direct' has no argument 'top_k'; choose from"),
         ({"methods": {"../a": {"method": "direct"}}}, "cannot name a method"),
+        ({"methods": {"comparison": {"method": "direct"}}}, "cannot name a method"),
         ({"methods": {"a": {"method": "direct", "n": 0}}}, "n must be a whole number ≥ 1, got 0"),
     ],
 )

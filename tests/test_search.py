@@ -262,6 +262,6 @@ def test_a_search_that_cannot_run_is_refused(engine):
     with pytest.raises(InputError, match="cannot begin with forced text"):
         search(engine, BEAM, forced_start=engine.script("a"))
     with pytest.raises(InputError, match="ask for n=4"):
-        list(engine.generate([Request(id="p", tokens=[1], n=3)], chain=CHAIN, group=BEAM, step_tokens=6, max_tokens=24))
+        engine.generate([Request(id="p", tokens=[1], n=3)], chain=CHAIN, group=BEAM, step_tokens=6, max_tokens=24)
     with pytest.raises(InputError, match="aggregated by last, min, prod, mean"):
         dataclasses.replace(BEAM, aggregation="max")

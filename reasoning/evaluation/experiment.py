@@ -152,7 +152,7 @@ def check(config: Mapping[str, Any]) -> None:
         raise InputError("the config's methods must be {label: method and its arguments}; see configs/common.py")
     for label, part in config["methods"].items():
         _check_part(f"methods.{label}", part, "method")
-        if label == "report" or "/" in label or label.startswith("."):
+        if label in ("report", "comparison") or "/" in label or label.startswith("."):
             raise InputError(f"{label!r} cannot name a method, since it names the directory of its results; choose another label")
     plans(config)
     grids(config)

@@ -11,7 +11,7 @@ Axis legend: `P` problems, `W` rows per problem, `B` slots, `T` tokens of a step
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -70,15 +70,19 @@ class Searching:
 
     def __call__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """The group of one bucket. Raises InputError where its slots, chain or knobs do not serve."""
+        self.check(model, programs.rows, chain, jobs)  # the memory may hold fewer rows than the plan has slots
+        return SearchGroup(self, model, programs, entrance, chain, plan, tables, jobs)
+
+    def check(self, model: Model, slots: int, chain: Chain, jobs: Sequence[Job]) -> None:
+        """Raises InputError for what this search cannot run; the engine asks before the first token."""
         if model.mesh is not None:
             raise InputError("a search runs on one device; load the model without a mesh")
-        if programs.rows < self.width:
-            raise InputError(f"a search of width {self.width} needs as many slots, there are {programs.rows}; raise max_slots")
+        if slots < self.width:
+            raise InputError(f"a search of width {self.width} needs as many slots, there are {slots}; raise max_slots")
         if {"step_ends", "step_tokens", "temperature"} - chain.knobs.keys():
             raise InputError("a search needs `steps.step_ends()` and `transforms.temperature()` in its chain")
         for job in jobs:
             self.check_job(job)
-        return SearchGroup(self, model, programs, entrance, chain, plan, tables, jobs)
 
     def check_job(self, job: Job) -> None:
         """Raises InputError for a request that this search cannot run."""
