@@ -109,7 +109,7 @@ def test_methods_ignore_the_seed_of_the_config():
     [
         ({"model": ""}, "names no model"),
         ({"methods": {}}, "names no methods"),
-        ({"modle": "x"}, "unknown key 'modle'; known: dtype"),
+        ({"modle": "x"}, "unknown key 'modle'; known: compare, dtype"),
         ({"task": {"size": 3}}, "task needs the field 'family'"),
         ({"mesh": {"data": 0}}, "mesh must be {data: devices, tensor: devices}, whole numbers ≥ 1"),
         ({"mesh": {"model": 2}}, "mesh must be {data: devices"),
