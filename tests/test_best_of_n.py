@@ -15,6 +15,7 @@ from reasoning.evaluation.metrics import Samples
 from reasoning.methods.base import method
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality
+from reasoning.methods.shortest import Shortest
 from reasoning.rewards.aggregate import aggregate
 
 PROBLEMS = [{"id": f"p{index}", "question": f"What is {index} + 1?", "answer": str(index + 1)} for index in range(6)]
@@ -74,6 +75,17 @@ def test_best_at_k_is_not_the_mean_over_subsets(data):
 
     wanted = np.mean([chosen(subset) for subset in combinations(range(n), k)])
     assert metrics.best_at_k(Samples("p", answers, correct, scores=values), k) == pytest.approx(wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_shortest_at_k_is_not_the_mean_of_the_votes(data):
+    n = data.draw(st.integers(1, 7))
+    answers = tuple(data.draw(st.lists(st.sampled_from([None, "a", "b"]), min_size=n, max_size=n)))
+    lengths = tuple(data.draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)))
+    samples, k = Samples("p", answers, tuple(one == "a" for one in answers), lengths), data.draw(st.integers(1, n))
+    assert scores.metric_of(Shortest()) is metrics.shortest_at_k
+    assert metrics.shortest_at_k(samples, k) == pytest.approx(scores.over_subsets(Shortest(), samples, k))
 
 
 def test_limits_of_a_scorer_are_missed():

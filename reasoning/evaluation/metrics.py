@@ -81,6 +81,19 @@ def best_at_k(samples: Samples, k: int) -> float:
     return expected
 
 
+def shortest_at_k(samples: Samples, k: int) -> float:
+    """Probability that the shortest among k of the n samples is right; of equally long ones the first.
+
+    A sample without an answer is never chosen. One with r readable samples before it is the shortest of C(n − r − 1, k − 1)
+    subsets. Raises InputError if k > n.
+    """
+    n = _check(samples, k)
+    readable = [index for index, answer in enumerate(samples.answers) if answer is not None]
+    readable.sort(key=lambda index: (samples.lengths[index], index))
+    chances = (samples.correct[index] * math.comb(n - rank - 1, k - 1) for rank, index in enumerate(readable))
+    return sum(chances) / math.comb(n, k)
+
+
 def maj_at_k(samples: Samples, k: int) -> float:
     """Probability that the majority of k of the n samples is right, ties broken uniformly at random.
 

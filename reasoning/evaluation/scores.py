@@ -23,6 +23,7 @@ from reasoning.evaluation.stats import Estimate
 from reasoning.methods.base import Method, Vote, cast, only, sees_lengths, sees_scores
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality
+from reasoning.methods.shortest import Shortest
 from reasoning.records import read_lines
 from reasoning.text.answers import normalise
 
@@ -87,6 +88,8 @@ def metric_of(vote: Vote) -> Metric:
         return metrics.maj_at_k
     if type(vote) is Best:
         return metrics.best_at_k
+    if type(vote) is Shortest:
+        return metrics.shortest_at_k
     if type(vote) is Weighted:
         return weighted_at_k
     return lambda samples, k: over_subsets(vote, samples, k)
