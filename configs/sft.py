@@ -5,13 +5,14 @@ alone, AdamW with β 0.9 and 0.95, decay 1e-4, 5 % warm-up, then a cosine to 0. 
 learning rate of 3e-4 in place of 1e-5 and 3 epochs in place of 5; examples are packed.
 
 COMMAND
-  python scripts/train_sft.py --config configs/sft.py:traces=runs/traces/curated.jsonl
-  python scripts/train_sft.py --config configs/sft.py:traces=runs/traces/random.jsonl,tokens=600000,seed=1
-  python scripts/train_sft.py --config configs/sft.py:traces=runs/traces/curated.jsonl,lora,optimizer=muon
+  python scripts/train_sft.py --config configs/sft.py:traces=runs/curated/curated.jsonl
+  python scripts/train_sft.py --config configs/sft.py:traces=runs/curated/curated.jsonl,epochs=1 --config.batches.examples=8
+  python scripts/train_sft.py --config configs/sft.py:traces=runs/curated/random.jsonl,tokens=300000,seed=1
+  python scripts/train_sft.py --config configs/sft.py:traces=runs/curated/curated.jsonl,lora,optimizer=muon
 
 Two sets of traces are compared at equal examples with equal epochs (or max_steps), and at equal tokens with `tokens`.
 
-MEASURED: docs/results.md, once the runs are finished.
+MEASURED: docs/results.md (one epoch, an hour and three quarters on two cores).
 """
 
 from ml_collections import ConfigDict
