@@ -191,7 +191,8 @@ def test_report_lacks_a_file_or_the_page_a_vote(finished):
     assert made.page == workdir / "comparison.html" and page.count("data:image/png;base64") == 7
     data = browsed(page)
     assert [one["label"] for one in data["methods"]] == list(METHODS)
-    assert {"pool", "best", "weighted", "shortest"} <= {one["name"] for one in data["columns"]}
+    names = [one["name"] for one in data["columns"]]
+    assert {"pool", "best", "weighted (pool)", "weighted (wide)", "shortest"} <= set(names) and len(set(names)) == len(names)
     assert data["total"] == 70 and all(one["difficulty"] is not None for one in data["problems"])
     text = (out / "comparison.md").read_text()
     assert text.count("\n## ") >= 4 and "(primary)" in text and "(primary)" in made.text

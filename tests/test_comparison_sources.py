@@ -58,9 +58,9 @@ def test_run_directory_loses_its_tree_its_scores_or_its_prompt(tmp_path):
     tree = {"problem": name, "rows": 2, "rounds": [{**one, "wrote": [True, False], "complete": [True, True], "parents": [0, 1]}]}
     (tmp_path / "beam" / "trees.jsonl").write_bytes(dumps(tree))
     tokenizer = FakeEngine().model.tokenizer
-    shown = [sources.of_run(run, "beam"), sources.of_run(run, "majority", "vote")]
+    shown = sources.of_methods(run)
     data = browser(run.problems.values(), shown, vocabulary=tokenizer.token_bytes(tokenizer.size))
-    assert [column["name"] for column in data["columns"]] == ["beam", "vote"] and data["total"] == 2 == len(data["problems"])
+    assert [column["name"] for column in data["columns"]] == ["beam", "majority"] and data["total"] == 2 == len(data["problems"])
     first, second = data["problems"]
     assert first["methods"][0]["tree"]["rounds"][0]["wrote"] == [1, 0] and "tree" not in second["methods"][0]
     assert "search" in first["methods"][0]["samples"][0]["scores"] and len(first["methods"][1]["samples"]) == 3

@@ -51,17 +51,21 @@ class Curve:
     points: tuple[Point, ...]
     ceiling: bool = False
 
-    def sorted(self, axis: str) -> list[Point]:
+    def along(self, axis: str) -> list[Point]:
         """Its points, ascending in the cost `axis`."""
         return sorted(self.points, key=lambda point: point.cost(axis))
 
+    def title(self, point: Point) -> str:
+        """The curve's name, with the point's method where the curve has several."""
+        return self.name if len({one.label for one in self.points}) == 1 else f"{self.name} ({point.label})"
+
     def costs(self, axis: str) -> np.ndarray:
         """float[K], ascending."""
-        return np.array([point.cost(axis) for point in self.sorted(axis)])
+        return np.array([point.cost(axis) for point in self.along(axis)])
 
     def at(self, axis: str, budgets: Sequence[float]) -> np.ndarray:
         """float[P, K]: what each problem is worth at so much per problem; NaN before the first budget."""
-        values = np.array([point.row.values for point in self.sorted(axis)])
+        values = np.array([point.row.values for point in self.along(axis)])
         return np.array([np.interp(budgets, self.costs(axis), column, left=math.nan) for column in values.T])
 
 

@@ -68,7 +68,7 @@ def _plot(axes, curves: Sequence[Curve], axis: str, written: bool) -> None:
     accuracy_axis(axes, max(point.row.accuracy.high for curve in curves for point in curve.points))
     for curve in curves:
         colour, marker = styles[curve.name]
-        points, style = curve.sorted(axis), "--" if curve.ceiling else "-"
+        points, style = curve.along(axis), "--" if curve.ceiling else "-"
         x, y = curve.costs(axis), np.array([point.row.accuracy.value for point in points])
         low = np.maximum(0, y - [point.row.accuracy.low for point in points])
         high = np.maximum(0, np.array([point.row.accuracy.high for point in points]) - y)
@@ -81,12 +81,12 @@ def _plot(axes, curves: Sequence[Curve], axis: str, written: bool) -> None:
 
 def _write(axes, curves: Sequence[Curve], axis: str, colours: dict[str, str]) -> None:
     axes.figure.canvas.draw()  # fixes the layout, so that labels can be measured
-    at = {curve.name: [(point.cost(axis), point.row.accuracy.value) for point in curve.sorted(axis)] for curve in curves}
+    at = {curve.name: [(point.cost(axis), point.row.accuracy.value) for point in curve.along(axis)] for curve in curves}
     taken = [around(axes, one) for points in at.values() for one in points]
     for curve in curves:
         taken.append(place(axes, at[curve.name][-1], curve.name, PLACES, taken, color=colours[curve.name], **NAME))
     for curve in curves:
-        for point, one in zip(curve.sorted(axis), at[curve.name], strict=True):
+        for point, one in zip(curve.along(axis), at[curve.name], strict=True):
             if len(curve.points) > 1:
                 taken.append(place(axes, one, str(point.row.samples), PLACES[1:], taken, color=colours[curve.name], **NOTE))
 

@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reasoning.comparison import page, picture, tables
-from reasoning.comparison.browser import Source, browser
+from reasoning.comparison.browser import browser
 from reasoning.comparison.findings import Findings, find
 from reasoning.comparison.page import Picture, Section, Table
 from reasoning.comparison.plan import AXES
-from reasoning.comparison.sources import source, vocabulary
+from reasoning.comparison.sources import of_methods, vocabulary
 from reasoning.evaluation import report as of_run
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.scoring import attach
 from reasoning.evaluation.tables import aligned, markdown
 from reasoning.events import Events
-from reasoning.records import read_lines, write_atomic
-from reasoning.rewards import judges
+from reasoning.records import write_atomic
 
 CAPTIONS = {
     "comparison": "Accuracy against every kind of cost.",
@@ -77,9 +75,8 @@ def _write(out: Path, one: Findings, pictures: dict[str, bytes], parts: Sequence
     events, now = Events(out / "tensorboard"), time.time()
     for curve in one.curves:
         for point in curve.points:
-            name = curve.name if len({each.label for each in curve.points}) == 1 else f"{curve.name}/{point.label}"
-            events.scalar(f"accuracy/{name}", point.row.accuracy.value, point.row.samples, now)
-            events.scalar(f"gflop/{name}", point.cost("flops") / 1e9, point.row.samples, now)
+            events.scalar(f"accuracy/{curve.title(point)}", point.row.accuracy.value, point.row.samples, now)
+            events.scalar(f"gflop/{curve.title(point)}", point.cost("flops") / 1e9, point.row.samples, now)
     for name, png in pictures.items():
         events.image(name, png, 0, now)
     for part in parts:
@@ -103,24 +100,9 @@ def _sections(one: Findings, pictures: dict[str, bytes], parts: Sequence[tables.
 def _browser(found: Sequence[Findings]) -> dict:
     """Single problems of all runs; of several runs, methods are called by the run's name too."""
     pieces, notes = vocabulary(found[0].run.config["model"])
-    problems, sources, difficulty = {}, [], {}
+    problems, shown, difficulty = {}, [], {}
     for one in found:
         problems |= one.run.problems
-        sources += _sources(one, f"{one.run.workdir.name}: " if len(found) > 1 else "")
+        shown += of_methods(one.run, one.plan.lines, f"{one.run.workdir.name}: " if len(found) > 1 else "")
         difficulty |= dict(zip(one.run.problems, map(float, one.easy), strict=False))
-    return browser(problems.values(), sources, difficulty=difficulty, vocabulary=pieces, notes=notes)
-
-
-def _sources(one: Findings, head: str) -> list[Source]:
-    """The methods of a run, each with its own vote and those that are cast over its pool."""
-    out = []
-    for label, method in one.run.methods.items():
-        lines = [line for line in one.plan.lines if label in line.labels and line.vote and not line.ceiling]
-        records = one.run.records(label)
-        for name in dict.fromkeys(judges.label(line.scorer) for line in lines if line.scorer):
-            if name not in records[0].get("scores", {}):
-                records = attach(records, one.run.workdir / label, name)
-        votes = {head + label: method.vote, **{head + line.name: line.cast(method.seed) for line in lines}}
-        trees = read_lines(one.run.workdir / label / "trees.jsonl")[0]
-        out.append(source(head + label, method, records, trees, votes))
-    return out
+    return browser(problems.values(), shown, difficulty=difficulty, vocabulary=pieces, notes=notes)

@@ -6,27 +6,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reasoning.comparison.browser import Ballot, Bar, Source
+from reasoning.comparison.plan import Line
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.metrics import Samples
 from reasoning.evaluation.scores import TIE, by_problem, metric_of, samples_of
+from reasoning.evaluation.scoring import attach
 from reasoning.methods.base import Method, Vote, cast, only
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality
 from reasoning.records import read_lines
+from reasoning.rewards import judges
 from reasoning.text.answers import normalise
 from reasoning.weights.load import load_tokenizer
 
 NO_TOKENIZER = "Forced tokens are not marked: the model's tokenizer could not be read ({})."
 
 
-def of_run(run: Finished, label: str, name: str = "") -> Source:
-    """A method of a finished run as it is, with its own vote; `name` is what the page calls it, its label by default.
+def of_methods(run: Finished, lines: Sequence[Line] = (), head: str = "") -> list[Source]:
+    """The methods of a finished run, each with its own vote and those of `lines` that are cast over its samples.
+
+    Args:
+      head: stands before every name, for a page about several runs.
 
     Raises InputError if a sample or a score is missing.
     """
-    trees = read_lines(run.workdir / label / "trees.jsonl")[0]
-    return source(name or label, run.methods[label], run.records(label), trees)
+    out = []
+    for label, method in run.methods.items():
+        cast_here = [line for line in lines if label in line.labels and line.vote and not line.ceiling]
+        records = run.records(label)
+        for name in dict.fromkeys(judges.label(line.scorer) for line in cast_here if line.scorer):
+            if name not in records[0].get("scores", {}):
+                records = attach(records, run.workdir / label, name)
+        votes = {head + label: method.vote}
+        for line in cast_here:  # no two columns of the page may have one name
+            taken = len(line.labels) > 1 or (line.name in run.methods and line.name != label)
+            votes[head + (f"{line.name} ({label})" if taken else line.name)] = line.cast(method.seed)
+        trees = read_lines(run.workdir / label / "trees.jsonl")[0]
+        out.append(source(head + label, method, records, trees, votes))
+    return out
 
 
 def source(

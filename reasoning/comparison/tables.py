@@ -48,10 +48,9 @@ def points(found: Findings) -> Part:
             price = paid.seconds / 3600 * found.plan.price
             more = [_number(price)] * rated + [_number(point.joules)] * counted
             seconds = _number(paid.seconds) + ("" if point.timed or math.isnan(paid.seconds) else " *")
-            name = curve.name if len({one.label for one in curve.points}) == 1 else f"{curve.name} ({point.label})"
             tokens = f"{paid.tokens:.0f}", f"{point.cost('tokens'):.0f}"
             compute = significant(paid.flops / 1e9), significant(paid.flops_uncached / 1e9)
-            lines.append([name, str(row.samples), *_estimate(row.accuracy), *tokens, *compute, seconds, *more])
+            lines.append([curve.title(point), str(row.samples), *_estimate(row.accuracy), *tokens, *compute, seconds, *more])
             quality = [row.accuracy.n, row.accuracy.value, row.accuracy.low, row.accuracy.high, row.accuracy.mde]
             costs = [paid.prompt, paid.tokens, paid.scorer, paid.flops, paid.flops_uncached, paid.seconds]
             values.append(

@@ -139,8 +139,7 @@ class Engine:
         twice = [name for name, count in names.items() if count > 1]
         if twice:
             raise InputError(f"request id {twice[0]!r} appears {names[twice[0]]} times; ids name the random key and must differ")
-        if hasattr(group, "check"):  # of a search; plain groups run whatever a request may say
-            group.check(self.model, self._plan.max_slots, chain, jobs)
+        group.check(self.model, self._plan.max_slots, chain, jobs)
         self._turn += 1
         return self._run(jobs, chain, builder.build(), self._turn, group)
 

@@ -60,6 +60,10 @@ class Group:
 
     compile_seconds = 0.0
 
+    @staticmethod
+    def check(model: Model, slots: int, chain: Chain, jobs: list[Job]) -> None:
+        """Nothing that a request may say stops it; a search is asked in this place whether it can run."""
+
     def __init__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """entrance: prompt length → (RoomPrograms, admit) for such prompts."""
         self._model, self._programs = model, programs
