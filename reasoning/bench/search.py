@@ -102,6 +102,10 @@ class Clocked:
             setattr(group.arena, name, self._clocked(getattr(group.arena, name)))
         return group
 
+    def check(self, *rest):
+        """As `Searching.check`."""
+        self.setting.check(*rest)
+
     def _clocked(self, program: Callable) -> Callable:
         @functools.wraps(program)
         def run(*args):
