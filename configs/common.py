@@ -11,8 +11,8 @@ Fields of a config (`reasoning.evaluation.experiment` reads them):
     seed       of all samples
     task       family and its parameters, see `reasoning.data.tasks.load_task`
     methods    {label: method and its arguments}, see `reasoning.methods.base.method`; a directory of results each
-    sweep      optional, which of these methods differ in one setting, see `reasoning.evaluation.sweep_plan`
-    robustness optional, which of them are the cells of a grid of attacks, see `reasoning.evaluation.attack_plan`
+    sweep      optional, which of these methods differ in one setting, see `reasoning.evaluation.sweeps.plan`
+    robustness optional, which of them are the cells of a grid of attacks, see `reasoning.evaluation.attacks.plan`
     compare    optional, which of them make a curve of accuracy against cost, see `reasoning.comparison.plan`
     match      optional, which of them think as long as another, see `reasoning.evaluation.matched`
 """

@@ -23,7 +23,7 @@ from reasoning.data.curation import selection
 from reasoning.errors import InputError
 
 MODEL = "smollm2-135m-instruct"  # what is to be trained: what it solves already would teach it little
-DIFFICULTY = "reasoning.evaluation.difficulty"
+DIFFICULTY = "reasoning.evaluation.curation.difficulty"
 STAGES = {
     "generated": ("complete", "duplicates", "instances", "quality", "sample", DIFFICULTY),
     "natural": ("complete", "duplicates", "near_duplicates", "ngrams", "quality", "sample", DIFFICULTY),

@@ -7,7 +7,8 @@ The same command again goes on where a killed run stopped, and does nothing when
 """
 
 from reasoning import command
-from reasoning.evaluation import curation, curation_report
+from reasoning.evaluation.curation import funnel as curation
+from reasoning.evaluation.curation import report as curation_report
 
 RUN = command.run_flags()
 

@@ -7,7 +7,8 @@ machine or many, share the problems and make one report: docs/running.md.
 """
 
 from reasoning import command
-from reasoning.evaluation import experiment, report
+from reasoning.evaluation import experiment
+from reasoning.evaluation.reports import report
 
 RUN = command.run_flags()
 PROCESSES = command.process_flags()

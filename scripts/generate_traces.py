@@ -29,7 +29,7 @@ def main(argv):
     if "families" in config:
         traces = write_pool(config)
     else:
-        from reasoning.evaluation import star  # loads JAX, which programs do not need
+        from reasoning.evaluation.curation import star  # loads JAX, which programs do not need
 
         traces = star.traces(config, Path(WORKDIR.value) if WORKDIR.value else output.with_suffix(""))
     write_traces(output, traces)

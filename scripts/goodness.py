@@ -2,14 +2,14 @@
 
     python scripts/goodness.py --scores scores.jsonl
 
-A row has forbidden_prompt, jailbreak and score, how harmful the response is from 0 to 1 (reasoning/evaluation/goodness.py).
+A row has forbidden_prompt, jailbreak and score, from 0 to 1, harmless to harmful (reasoning/evaluation/attacks/goodness.py).
 """
 
 from absl import flags
 
 from reasoning import command
 from reasoning.errors import InputError
-from reasoning.evaluation.goodness import goodness, read_scores
+from reasoning.evaluation.attacks.goodness import goodness, read_scores
 
 SCORES = flags.DEFINE_string("scores", None, "A .csv, .jsonl or .parquet file of scored responses.")
 SHARE = flags.DEFINE_float("share", 0.1, "Share of a prompt's responses that count, the worst ones.")

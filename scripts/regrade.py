@@ -9,8 +9,8 @@ from absl import flags
 
 from reasoning import command
 from reasoning.errors import InputError
-from reasoning.evaluation import report
 from reasoning.evaluation.regrade import regrade
+from reasoning.evaluation.reports import report
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that scripts/evaluate.py has finished.")
 TO = flags.DEFINE_string("to", None, "Directory for the regraded run; it must not exist yet.")

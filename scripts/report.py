@@ -9,7 +9,7 @@ from absl import flags
 
 from reasoning import command
 from reasoning.errors import InputError
-from reasoning.evaluation import report
+from reasoning.evaluation.reports import report
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that scripts/evaluate.py has finished.")
 

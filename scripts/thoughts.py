@@ -9,8 +9,8 @@ from absl import flags
 
 from reasoning import command
 from reasoning.errors import InputError
-from reasoning.evaluation import thought_report
-from reasoning.evaluation.thoughts import EXPRESSIONS, Switches
+from reasoning.evaluation.thoughts import report as thought_report
+from reasoning.evaluation.thoughts.segments import EXPRESSIONS, Switches
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that scripts/evaluate.py has finished.")
 WORDS = flags.DEFINE_list("switches", list(EXPRESSIONS), "Expressions that begin another thought.")

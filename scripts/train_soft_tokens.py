@@ -6,7 +6,7 @@ What it writes is an attack of configs/robustness.py:attack=soft_tokens.
 """
 
 from reasoning import command
-from reasoning.evaluation import soft_training
+from reasoning.evaluation.attacks import soft_training
 
 RUN = command.run_flags()
 

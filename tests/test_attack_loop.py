@@ -13,7 +13,7 @@ from reasoning.decode.admission import all_knobs
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
 from reasoning.methods.base import method
 from reasoning.methods.robustness import program
 from reasoning.methods.robustness.program import written

@@ -14,14 +14,16 @@ from doubles.fake_engine import FakeEngine
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.evaluation import attack_plan, attack_rates, experiment
-from reasoning.evaluation.attack_rates import clean_rate, one_attempt, one_of
-from reasoning.evaluation.attack_report import sizes
-from reasoning.evaluation.attack_sniping import newcombe, sniping
-from reasoning.evaluation.goodness import goodness, read_scores
-from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.report import report
-from reasoning.evaluation.stats import estimate
+from reasoning.evaluation import experiment
+from reasoning.evaluation.attacks import plan as attack_plan
+from reasoning.evaluation.attacks import rates as attack_rates
+from reasoning.evaluation.attacks.goodness import goodness, read_scores
+from reasoning.evaluation.attacks.rates import clean_rate, one_attempt, one_of
+from reasoning.evaluation.attacks.report import sizes
+from reasoning.evaluation.attacks.sniping import newcombe, sniping
+from reasoning.evaluation.grading.grader import Grader
+from reasoning.evaluation.reports.report import report
+from reasoning.evaluation.statistics.stats import estimate
 from reasoning.methods.base import method
 from reasoning.records import read_lines
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasoning.errors import InputError
-from reasoning.evaluation import metrics, scores
-from reasoning.evaluation.metrics import Samples
+from reasoning.evaluation.reports import scores
+from reasoning.evaluation.statistics import metrics
+from reasoning.evaluation.statistics.metrics import Samples
 from reasoning.methods.base import method
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality

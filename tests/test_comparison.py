@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from reasoning.comparison import choice, contrasts, crossings, difficulty, tables
 from reasoning.comparison.curves import Curve, Point
 from reasoning.comparison.energy import meter
-from reasoning.evaluation import stats
 from reasoning.evaluation.ledger import Cost
-from reasoning.evaluation.scores import Row
+from reasoning.evaluation.reports.scores import Row
+from reasoning.evaluation.statistics import stats
 
 NAMES = [f"p{index}" for index in range(120)]
 

@@ -15,7 +15,7 @@ from configs import common
 from reasoning import command
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
 from reasoning.text.answers import extract
 
 ROOT = Path(__file__).parent.parent

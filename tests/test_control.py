@@ -9,7 +9,7 @@ import itertools
 import pytest
 
 from reasoning.errors import InputError
-from reasoning.evaluation.control import Point, control, performance, scaling
+from reasoning.evaluation.sweeps.control import Point, control, performance, scaling
 
 
 def points(tokens, percent, limits=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reasoning.errors import InputError
-from reasoning.evaluation.crossing import crossing
+from reasoning.evaluation.statistics.crossing import crossing
 
 BUDGETS = (1, 4, 16)
 

@@ -19,11 +19,14 @@ from reasoning.data.curation.why import Why
 from reasoning.data.tasks import load_task
 from reasoning.data.traces import Trace, read_traces, write_traces
 from reasoning.errors import InputError
-from reasoning.evaluation import curation, curation_report, difficulty, experiment
-from reasoning.evaluation.curation import curate
+from reasoning.evaluation import experiment
+from reasoning.evaluation.curation import difficulty
+from reasoning.evaluation.curation import funnel as curation
+from reasoning.evaluation.curation import report as curation_report
+from reasoning.evaluation.curation.funnel import curate
 
 ROOT = Path(__file__).parents[1]
-DIFFICULTY = "reasoning.evaluation.difficulty"
+DIFFICULTY = "reasoning.evaluation.curation.difficulty"
 METHOD = {"method": "direct", "max_tokens": 16}
 
 

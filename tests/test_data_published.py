@@ -14,7 +14,7 @@ pytest.importorskip("math_verify")
 
 from reasoning.data.tasks import Problem, load_task
 from reasoning.errors import InputError
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
 
 FIXTURES = Path(__file__).parent / "golden" / "data"
 # family, parameters, fixture, answers; 4 rows or more each

@@ -17,7 +17,7 @@ from reasoning.data.tasks import Problem
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation.board import SCALARS
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.run import run
 from reasoning.methods.base import Method, method
 from reasoning.models.config import ModelConfig

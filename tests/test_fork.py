@@ -12,8 +12,8 @@ import test_methods_common as common_tests
 from doubles import documents, tiny_chat
 
 from reasoning.errors import InputError
-from reasoning.evaluation.metrics import Samples
-from reasoning.evaluation.scores import metric_of
+from reasoning.evaluation.reports.scores import metric_of
+from reasoning.evaluation.statistics.metrics import Samples
 from reasoning.methods.base import method
 
 ROOT = Path(__file__).parents[1]

@@ -14,8 +14,8 @@ pytest.importorskip("reasoning_gym")
 from reasoning.data import reasoning_gym
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.evaluation import grading_guard
-from reasoning.evaluation.grading import MAX_ANSWER_CHARS, Grade, Grader, grade_at_once
+from reasoning.evaluation.grading import guard as grading_guard
+from reasoning.evaluation.grading.grader import MAX_ANSWER_CHARS, Grade, Grader, grade_at_once
 
 
 def problem_of(answer, score="math", **metadata):
@@ -211,7 +211,7 @@ def in_a_process(code):
     fenced = "\n".join("    " + line for line in code.splitlines())
     script = (
         "import os, socket, subprocess\n"
-        "from reasoning.evaluation import grading_guard as guard\n"
+        "from reasoning.evaluation.grading import guard\n"
         "start = guard.address_space_bytes()\n"
         "guard.confine()\n"
         "with guard.fenced(1.0, 64 << 20, start):\n"
@@ -250,7 +250,7 @@ def test_workers_import_neither_jax_nor_the_callers_main_module(tmp_path):
         "print('main')\n"
         "from pathlib import Path\n"
         "from reasoning.data.tasks import Problem\n"
-        "from reasoning.evaluation.grading import Grader\n"
+        "from reasoning.evaluation.grading.grader import Grader\n"
         "with Grader(workers=1) as grader:\n"
         "    print(grader.submit_answer(Problem('p', '?', '1/2', 't'), '0.5').result().correct)\n"
         "    maps = Path(f'/proc/{grader._workers.queue[0]._process.pid}/maps')\n"
@@ -261,7 +261,7 @@ def test_workers_import_neither_jax_nor_the_callers_main_module(tmp_path):
         [sys.executable, str(tmp_path / "main.py")], capture_output=True, text=True, env=environment, check=True
     )
     assert done.stdout.split() == ["main", "True", "False"]
-    modules = "import sys, reasoning.evaluation.grading_worker; print('jax' in sys.modules, 'numpy' in sys.modules)"
+    modules = "import sys, reasoning.evaluation.grading.worker; print('jax' in sys.modules, 'numpy' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", modules], capture_output=True, text=True, env=environment, check=True)
     assert loaded.stdout.split() == ["False", "False"]
 

@@ -10,8 +10,9 @@ import pytest
 from doubles.fake_engine import FakeEngine
 
 from reasoning.errors import InputError
-from reasoning.evaluation import metrics, scores
-from reasoning.evaluation.metrics import Samples
+from reasoning.evaluation.reports import scores
+from reasoning.evaluation.statistics import metrics
+from reasoning.evaluation.statistics.metrics import Samples
 from reasoning.methods.base import cast, method
 from reasoning.methods.length_prompts import SENTENCES
 

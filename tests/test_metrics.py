@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasoning.errors import InputError
-from reasoning.evaluation import metrics
-from reasoning.evaluation.metrics import Samples
+from reasoning.evaluation.statistics import metrics
+from reasoning.evaluation.statistics.metrics import Samples
 
 
 def samples_of(answers, right="a"):

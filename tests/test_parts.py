@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.parts import gather, part
 from reasoning.evaluation.run import run
 from reasoning.methods.base import method

@@ -10,7 +10,7 @@ from doubles.sayer import Sayer
 from configs import tasks
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
 from reasoning.methods.base import method
 from reasoning.methods.prompting import FAMILIES
 from reasoning.text.answers import extract

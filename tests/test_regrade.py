@@ -8,7 +8,7 @@ from doubles.fake_engine import FakeEngine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
 from reasoning.evaluation.regrade import regrade
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
 
 CONFIG = {
     "model": "m", "dtype": "", "max_slots": None, "seed": 0, "mesh": {"data": 1, "tensor": 1},

@@ -13,11 +13,12 @@ import pytest
 from doubles.fake_engine import FakeEngine
 
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment, picture, scores, tables
+from reasoning.evaluation import experiment
 from reasoning.evaluation.ledger import Cost, cost
-from reasoning.evaluation.metrics import Samples, maj_at_k
-from reasoning.evaluation.report import pairs, report
-from reasoning.evaluation.stats import Estimate
+from reasoning.evaluation.reports import picture, scores, tables
+from reasoning.evaluation.reports.report import pairs, report
+from reasoning.evaluation.statistics.metrics import Samples, maj_at_k
+from reasoning.evaluation.statistics.stats import Estimate
 from reasoning.methods.base import method
 
 CONFIG = {

@@ -10,9 +10,11 @@ import pytest
 from doubles.sayer import Sayer
 
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment, round_report, round_tables
+from reasoning.evaluation import experiment
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
+from reasoning.evaluation.rounds import report as round_report
+from reasoning.evaluation.rounds import tables as round_tables
 from reasoning.records import read_lines
 
 SHARED = {"scorer": {"kind": "oracle", "name": "oracle"}, "max_tokens": 64, "top_p": 0.95}

@@ -11,7 +11,7 @@ from reasoning.errors import InputError
 from reasoning.evaluation import experiment, selection
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.regrade import regrade
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
 from reasoning.records import dumps, read_lines
 
 CONFIG = {

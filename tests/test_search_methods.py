@@ -11,9 +11,9 @@ from scipy import stats
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
+from reasoning.evaluation.reports.scores import rows
 from reasoning.evaluation.run import run
-from reasoning.evaluation.scores import rows
 from reasoning.methods.base import method
 from reasoning.methods.searching import ByScore
 from reasoning.records import read_lines

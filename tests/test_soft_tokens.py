@@ -16,7 +16,7 @@ import reasoning
 from reasoning.data.tasks import load_task
 from reasoning.decode.engine import STANDARD, Engine
 from reasoning.errors import InputError
-from reasoning.evaluation import soft_training
+from reasoning.evaluation.attacks import soft_training
 from reasoning.evaluation.experiment import build_task
 from reasoning.methods.base import method
 from reasoning.methods.robustness import soft_tokens

@@ -11,7 +11,8 @@ from reasoning.data import reasoning_gym
 from reasoning.data.traces import Trace
 from reasoning.data.writers.pool import FIRST_SEED
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment, star
+from reasoning.evaluation import experiment
+from reasoning.evaluation.curation import star
 from reasoning.methods.base import method
 from reasoning.records import read_lines
 from reasoning.text.answers import extract

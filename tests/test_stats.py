@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reasoning.errors import InputError
-from reasoning.evaluation import metrics, power, stats
-from reasoning.evaluation.metrics import Samples
+from reasoning.evaluation.statistics import metrics, power, stats
+from reasoning.evaluation.statistics.metrics import Samples
 
 
 def run_of(rights, n=4):

@@ -9,8 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from reasoning.evaluation import metrics, stats
-from reasoning.evaluation.metrics import Samples
+from reasoning.evaluation.statistics import metrics, stats
+from reasoning.evaluation.statistics.metrics import Samples
 
 REPETITIONS, RESAMPLES = 600, 600
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reasoning.errors import InputError
-from reasoning.evaluation import step_metrics
+from reasoning.evaluation.statistics import step_metrics
 from reasoning.rewards import labels
 
 FIXTURE = Path(__file__).parent / "golden/rewards/process_bench.jsonl"

@@ -14,12 +14,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment, picture, stats, sweep_picture, sweep_plan, sweep_tables, sweeps, tables
-from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.report import report
+from reasoning.evaluation import experiment
+from reasoning.evaluation.grading.grader import Grader
+from reasoning.evaluation.reports import picture, tables
+from reasoning.evaluation.reports.report import report
 from reasoning.evaluation.run import run as run_method
-from reasoning.evaluation.sweeps import Run, Sweep
-from reasoning.evaluation.thinking import between
+from reasoning.evaluation.statistics import stats
+from reasoning.evaluation.sweeps import measure as sweeps
+from reasoning.evaluation.sweeps import picture as sweep_picture
+from reasoning.evaluation.sweeps import plan as sweep_plan
+from reasoning.evaluation.sweeps import tables as sweep_tables
+from reasoning.evaluation.sweeps.measure import Run, Sweep
+from reasoning.evaluation.thoughts.thinking import between
 from reasoning.methods.base import method
 
 

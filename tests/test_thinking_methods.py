@@ -13,10 +13,11 @@ from reasoning.decode.engine import Engine
 from reasoning.decode.requests import Request
 from reasoning.decode.thinking import CHAIN
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment, report
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation import experiment
+from reasoning.evaluation.grading.grader import Grader
+from reasoning.evaluation.reports import report
 from reasoning.evaluation.run import run
-from reasoning.evaluation.thinking import recorded
+from reasoning.evaluation.thoughts.thinking import recorded
 from reasoning.methods.base import method
 
 PIECES = ["<|im_start|>", "Wait"]

@@ -8,8 +8,8 @@ from doubles.fake_engine import FakeEngine
 
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
-from reasoning.evaluation.thought_report import forced, report
-from reasoning.evaluation.thoughts import Switches
+from reasoning.evaluation.thoughts.report import forced, report
+from reasoning.evaluation.thoughts.segments import Switches
 from reasoning.methods.base import method
 
 CONFIG = {

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasoning.errors import InputError
-from reasoning.evaluation.thoughts import Switches, mean_spacing, mean_switches, segment, token_texts
+from reasoning.evaluation.thoughts.segments import Switches, mean_spacing, mean_switches, segment, token_texts
 
 
 def parts(texts, **rules):

@@ -12,11 +12,12 @@ from doubles.sayer import Sayer, by_rounds
 from reasoning.data.tasks import Problem
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment, round_report
+from reasoning.evaluation import experiment
 from reasoning.evaluation.finished import Finished
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.parts import gather
-from reasoning.evaluation.report import report
+from reasoning.evaluation.reports.report import report
+from reasoning.evaluation.rounds import report as round_report
 from reasoning.evaluation.run import run as evaluate_alone
 from reasoning.methods import tpo
 from reasoning.methods.base import method

@@ -6,8 +6,8 @@ from pathlib import Path
 from doubles.fake_engine import FakeEngine
 
 from reasoning.evaluation import experiment
-from reasoning.evaluation.report import report
-from reasoning.evaluation.tree_picture import as_text, draw
+from reasoning.evaluation.reports.report import report
+from reasoning.evaluation.reports.tree_picture import as_text, draw
 from reasoning.records import dumps
 
 ROUNDS = json.loads((Path(__file__).parent / "golden" / "search" / "beam.json").read_text())[5:]  # the second problem's

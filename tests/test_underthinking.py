@@ -11,12 +11,12 @@ from doubles.stages import SMALL
 from reasoning.data.tasks import Problem
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
-from reasoning.evaluation import stats
-from reasoning.evaluation.grading import Grader
-from reasoning.evaluation.thinking import between, recorded
-from reasoning.evaluation.thoughts import segment
-from reasoning.evaluation.underthinking import Judged, underthinking, weighted_underthinking
-from reasoning.evaluation.verdicts import FORCED, Attempt, attempts, judge, judged, questions
+from reasoning.evaluation.grading.grader import Grader
+from reasoning.evaluation.statistics import stats
+from reasoning.evaluation.thoughts.segments import segment
+from reasoning.evaluation.thoughts.thinking import between, recorded
+from reasoning.evaluation.thoughts.underthinking import Judged, underthinking, weighted_underthinking
+from reasoning.evaluation.thoughts.verdicts import FORCED, Attempt, attempts, judge, judged, questions
 from reasoning.methods.base import method
 
 

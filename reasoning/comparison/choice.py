@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasoning.comparison.curves import Curve, Point
-from reasoning.evaluation import stats
-from reasoning.evaluation.stats import Comparison, Estimate
+from reasoning.evaluation.statistics import stats
+from reasoning.evaluation.statistics.stats import Comparison, Estimate
 
 FOLDS, BUDGETS = 5, 8
 

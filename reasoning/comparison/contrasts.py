@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasoning.comparison.curves import Curve
-from reasoning.evaluation import stats
-from reasoning.evaluation.power import ALPHA, problems_needed
-from reasoning.evaluation.stats import Comparison
+from reasoning.evaluation.statistics import stats
+from reasoning.evaluation.statistics.power import ALPHA, problems_needed
+from reasoning.evaluation.statistics.stats import Comparison
 
 SMALL = 0.05  # the difference for which the number of problems is planned
 

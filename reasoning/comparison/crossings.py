@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasoning.comparison.curves import Curve
-from reasoning.evaluation.crossing import Crossing, crossing
+from reasoning.evaluation.statistics.crossing import Crossing, crossing
 
 GRID = 24  # budgets between the ends of what two curves share
 SHOWN = 0.95  # of the resamplings must cross, or these problems do not show it

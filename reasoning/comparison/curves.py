@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from reasoning.comparison.plan import AXES, Line
-from reasoning.evaluation import scores, scoring
+from reasoning.evaluation import scoring
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.pool import Record
-from reasoning.evaluation.scores import Row, sample_seconds
+from reasoning.evaluation.reports import scores
+from reasoning.evaluation.reports.scores import Row, sample_seconds
 from reasoning.evaluation.scoring import attach
 from reasoning.evaluation.selection import oracle_rows
 from reasoning.rewards import judges
@@ -28,7 +29,7 @@ class Point:
     """One budget of a curve.
 
     Attributes:
-      label: of the method in the run. row: its accuracy, cost and values (`reasoning.evaluation.scores.Row`).
+      label: of the method in the run. row: its accuracy, cost and values (`reasoning.evaluation.reports.scores.Row`).
       timed: whether the seconds are those of a run of its own, else those that its slots were busy.
       joules: of a problem in that run; NaN if nobody measured them.
     """

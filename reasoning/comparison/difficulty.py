@@ -17,11 +17,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasoning.comparison.curves import Curve, even
-from reasoning.evaluation import stats
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.ledger import cost
-from reasoning.evaluation.scores import by_problem, sample_seconds
-from reasoning.evaluation.stats import Estimate
+from reasoning.evaluation.reports.scores import by_problem, sample_seconds
+from reasoning.evaluation.statistics import stats
+from reasoning.evaluation.statistics.stats import Estimate
 from reasoning.text.answers import normalise
 
 BINS, LEAST = 5, 30  # quintiles, and problems of a bin

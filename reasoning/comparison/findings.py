@@ -12,7 +12,7 @@ from reasoning.comparison.curves import Curve, measure
 from reasoning.comparison.difficulty import Cell
 from reasoning.comparison.plan import AXES, Plan, plan
 from reasoning.evaluation.finished import Finished
-from reasoning.evaluation.report import model_name, task_name
+from reasoning.evaluation.reports.report import model_name, task_name
 
 TURNS = ("generated", "flops")  # axes on which crossings are looked for, beside the plan's own
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reasoning.evaluation.thoughts import EXPRESSIONS, segment, token_texts
+from reasoning.evaluation.thoughts.segments import EXPRESSIONS, segment, token_texts
 
 FORCED, SWITCH = "forced", "switch"
 Piece = str | list[str]

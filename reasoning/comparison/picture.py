@@ -12,7 +12,19 @@ from reasoning.comparison.curves import Curve
 from reasoning.comparison.difficulty import Cell
 from reasoning.comparison.findings import Findings
 from reasoning.comparison.plan import AXES
-from reasoning.evaluation.picture import INK, NAME, NOTE, PLACES, STYLE, accuracy_axis, around, place, png, sheet, styles_of
+from reasoning.evaluation.reports.picture import (
+    INK,
+    NAME,
+    NOTE,
+    PLACES,
+    STYLE,
+    accuracy_axis,
+    around,
+    place,
+    png,
+    sheet,
+    styles_of,
+)
 
 UNITS = {"flops": "FLOP", "generated": "", "tokens": "", "seconds": "s"}
 SIZE, SMALL = (9.5, 5.6), (13, 9)

@@ -1,6 +1,6 @@
 """The report of a comparison: what was found on each run, and one page with everything.
 
-<run>/report/                     what any run gets (`reasoning.evaluation.report`)
+<run>/report/                     what any run gets (`reasoning.evaluation.reports.report`)
 <run>/comparison/comparison.md    the tables, as printed; points.csv, contrasts.csv, … the same with all digits
 <run>/comparison/*.png            accuracy against each kind of cost, all of them in comparison.png, difficulty, choice
 <run>/comparison/tensorboard/     accuracy of each curve over its N, the pictures, the tables as text
@@ -18,9 +18,9 @@ from reasoning.comparison.findings import Findings, find
 from reasoning.comparison.page import Picture, Section, Table
 from reasoning.comparison.plan import AXES
 from reasoning.comparison.sources import of_methods, vocabulary
-from reasoning.evaluation import report as of_run
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.tables import aligned, markdown
+from reasoning.evaluation.reports import report as of_run
+from reasoning.evaluation.reports.tables import aligned, markdown
 from reasoning.events import Events
 from reasoning.records import write_atomic
 

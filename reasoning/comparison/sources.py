@@ -9,9 +9,9 @@ from reasoning.comparison.browser import Ballot, Bar, Source
 from reasoning.comparison.plan import Line
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
-from reasoning.evaluation.metrics import Samples
-from reasoning.evaluation.scores import TIE, by_problem, metric_of, samples_of
+from reasoning.evaluation.reports.scores import TIE, by_problem, metric_of, samples_of
 from reasoning.evaluation.scoring import attach
+from reasoning.evaluation.statistics.metrics import Samples
 from reasoning.methods.base import Method, Vote, cast, only
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality

@@ -11,8 +11,8 @@ from reasoning.comparison.curves import Curve
 from reasoning.comparison.difficulty import Cell
 from reasoning.comparison.findings import Findings
 from reasoning.comparison.plan import AXES
-from reasoning.evaluation.stats import Comparison, Estimate
-from reasoning.evaluation.tables import comma_separated, significant
+from reasoning.evaluation.reports.tables import comma_separated, significant
+from reasoning.evaluation.statistics.stats import Comparison, Estimate
 
 SCALE = {"flops": (1e9, "GFLOP"), "generated": (1.0, "tokens"), "tokens": (1.0, "tokens"), "seconds": (1.0, "s")}
 

@@ -22,7 +22,7 @@ from reasoning.comparison.curves import Time
 from reasoning.comparison.energy import meter
 from reasoning.comparison.plan import Line
 from reasoning.data.tasks import Problem
-from reasoning.evaluation.scores import sizes
+from reasoning.evaluation.reports.scores import sizes
 from reasoning.methods.base import Method
 from reasoning.records import Lines, read_lines
 

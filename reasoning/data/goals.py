@@ -7,7 +7,7 @@
 
 Source of the three: Zaremba et al. 2025, "Trading Inference-Time Compute for Adversarial Robustness", arXiv 2501.18841, section
 3. A problem whose right answer is the goal tells nothing, so it is left out. "plus_one" is also what an honest slip gives: an
-attack's success is its rate minus the rate of the same goal without it (`reasoning.evaluation.attack_rates`).
+attack's success is its rate minus the rate of the same goal without it (`reasoning.evaluation.attacks.rates`).
 """
 
 import dataclasses

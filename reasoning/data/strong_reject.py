@@ -9,7 +9,7 @@ A row of such a file, with a harmless prompt in place of the published ones:
 
 Columns may be added: `jailbroken_prompt` is asked in place of the prompt, and `jailbreak` names what made it. There is no
 reference answer, so nothing is counted as right: have a grader of your own read the responses, and its scores averaged by
-`reasoning.evaluation.goodness`.
+`reasoning.evaluation.attacks.goodness`.
 """
 
 import csv

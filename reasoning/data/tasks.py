@@ -17,7 +17,8 @@ from typing import Any
 import reasoning.data
 from reasoning.errors import InputError
 
-SCORES = ("math", "exact", "choice", "reasoning_gym")  # how an answer is judged; reasoning.evaluation.grading explains each
+# How an answer is judged; reasoning.evaluation.grading.grader explains each.
+SCORES = ("math", "exact", "choice", "reasoning_gym")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
     config.json     what the results depend on, see `reasoning.evaluation.identity`
     <label>/        samples of one method, see `reasoning.evaluation.run`
     .processes/     while several processes are at work, see `reasoning.evaluation.team`
-    report/         table and picture of all methods, see `reasoning.evaluation.report`
+    report/         table and picture of all methods, see `reasoning.evaluation.reports.report`
 
 The configuration is plain data: `model`, `dtype`, `max_slots`, `mesh`, `seed`, `task` (family and its parameters), and `methods`
 ({label: method and its arguments}), `sweep` where some of them are one, `match` where some are to think as long as others,
@@ -18,14 +18,14 @@ from typing import Any
 from reasoning.data.tasks import Task, load_task
 from reasoning.errors import InputError
 from reasoning.evaluation import matched
-from reasoning.evaluation.attack_plan import grids
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.attacks.plan import grids
+from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.identity import check_weights, digest_of, open_identity, seal
 from reasoning.evaluation.parts import gather
 from reasoning.evaluation.pool import Pool
 from reasoning.evaluation.run import run
 from reasoning.evaluation.scoring import score
-from reasoning.evaluation.sweep_plan import plans
+from reasoning.evaluation.sweeps.plan import plans
 from reasoning.evaluation.team import Team
 from reasoning.methods.base import Method, method
 from reasoning.processes import ALONE, Processes

@@ -10,7 +10,7 @@ from typing import Any
 
 from reasoning.errors import InputError
 from reasoning.evaluation.pool import Record
-from reasoning.evaluation.thinking import recorded
+from reasoning.evaluation.thoughts.thinking import recorded
 from reasoning.methods.base import Method
 
 KNOBS = ("min_thinking", "max_thinking")

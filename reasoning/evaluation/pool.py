@@ -13,7 +13,7 @@ import numpy as np
 from reasoning.data.tasks import Problem
 from reasoning.decode.requests import Response
 from reasoning.errors import InputError
-from reasoning.evaluation.grading import Grade
+from reasoning.evaluation.grading.grader import Grade
 from reasoning.evaluation.parts import part
 from reasoning.methods.base import unique_ids
 from reasoning.processes import ALONE, Processes
@@ -25,9 +25,9 @@ Record = dict[str, Any]
 def record(response: Response, grade: Grade, thinking: int) -> Record:
     """One line of `generations.jsonl`: all that is the same in every run, so neither seconds nor a clock.
 
-    `thinking` is the number of its tokens that are (`reasoning.evaluation.thinking`), `thought_end` why they ended. `ids` are all
-    its tokens, `forced` the places of those that were forced: encoding `text` again may give other ids, and a prefix that is to
-    be continued must be the one that was written.
+    `thinking` is the number of its tokens that are (`reasoning.evaluation.thoughts.thinking`), `thought_end` why they ended.
+    `ids` are all its tokens, `forced` the places of those that were forced: encoding `text` again may give other ids, and a
+    prefix that is to be continued must be the one that was written.
     `scores` are those of a search after each step, under the name "search"; left out for samples drawn by themselves.
     `logprob` is the sum of the model's raw log p over the tokens that were sampled, in nats; None if it is not finite.
     """

@@ -7,9 +7,9 @@ from typing import Any
 from tqdm import tqdm
 
 from reasoning.evaluation.pool import Pool, Record
-from reasoning.evaluation.stats import estimate
+from reasoning.evaluation.statistics.stats import estimate
 
-RESAMPLES = 1000  # of the interval on the way; the final one is `reasoning.evaluation.scores`'
+RESAMPLES = 1000  # of the interval on the way; the final one is `reasoning.evaluation.reports.scores`'
 
 
 class Progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.scoring import SCORES
 from reasoning.records import dumps, write_atomic, write_json
 from reasoning.text.answers import extract, last_number

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from reasoning.decode.requests import Request, prompt_ids
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
-from reasoning.evaluation.grading import Grader
+from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.pool import Record
 from reasoning.methods.base import Method
 from reasoning.records import Lines, dumps, read_lines, write_atomic

@@ -19,11 +19,11 @@ from typing import Any
 from reasoning.data.tasks import Problem
 from reasoning.decode.requests import Response
 from reasoning.evaluation.board import Board
-from reasoning.evaluation.grading import Grade, Grader
+from reasoning.evaluation.grading.grader import Grade, Grader
 from reasoning.evaluation.parts import part
 from reasoning.evaluation.pool import Pool, Record, record
 from reasoning.evaluation.progress import Progress
-from reasoning.evaluation.thinking import finder
+from reasoning.evaluation.thoughts.thinking import finder
 from reasoning.methods.base import Method
 from reasoning.methods.journal import Journal
 from reasoning.processes import ALONE, Processes

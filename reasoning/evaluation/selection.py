@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.errors import InputError
-from reasoning.evaluation import metrics, scores, scoring, stats, tables
+from reasoning.evaluation import scoring
 from reasoning.evaluation.experiment import build_engine
 from reasoning.evaluation.finished import Finished, open_finished
 from reasoning.evaluation.identity import check_weights
 from reasoning.evaluation.ledger import cost
 from reasoning.evaluation.pool import Record
-from reasoning.evaluation.scores import Row, sample_seconds
+from reasoning.evaluation.reports import scores, tables
+from reasoning.evaluation.reports.scores import Row, sample_seconds
 from reasoning.evaluation.scoring import SCORES, attach
+from reasoning.evaluation.statistics import metrics, stats
 from reasoning.methods.base import Method
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.methods.majority import Plurality

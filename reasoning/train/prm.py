@@ -30,7 +30,7 @@ import numpy as np
 import reasoning
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.step_metrics import auroc, calibration_error
+from reasoning.evaluation.statistics.step_metrics import auroc, calibration_error
 from reasoning.models.model import Model
 from reasoning.models.transformer import abstract_params
 from reasoning.records import exclusive

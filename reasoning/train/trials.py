@@ -18,7 +18,7 @@ from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.stats import estimate
+from reasoning.evaluation.statistics.stats import estimate
 from reasoning.models.model import Model
 from reasoning.train.batching import Batch, Batches, Layout
 from reasoning.train.examples import Example

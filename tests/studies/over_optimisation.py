@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from doubles.branching import CHAIN, STOP, branching_model, engine_of, letter_scorer
 
 from reasoning.decode.requests import Request
-from reasoning.evaluation import picture
-from reasoning.evaluation.crossing import crossing
-from reasoning.evaluation.stats import difference, estimate
+from reasoning.evaluation.reports import picture
+from reasoning.evaluation.statistics.crossing import crossing
+from reasoning.evaluation.statistics.stats import difference, estimate
 from reasoning.methods.best_of_n import Best, Weighted
 from reasoning.records import write_atomic
 from reasoning.search.beam import Beam

@@ -1,0 +1,1 @@
+"""Robustness against compute: grids of attacks, their rates, pictures and training."""

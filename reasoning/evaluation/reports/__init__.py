@@ -1,0 +1,1 @@
+"""A run side by side: its numbers, tables, pictures, TensorBoard."""

@@ -1,0 +1,1 @@
+"""Methods of one run that differ in a setting: curves, and whether they obeyed."""
