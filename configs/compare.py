@@ -3,16 +3,19 @@
 Papers: Muennighoff et al. 2025, arXiv 2501.19393 (s1: budget forcing beside majority voting, without beam or lookahead search);
 Snell et al. 2024, arXiv 2408.03314 (searches beside best-of-N, without budget forcing); Wang et al. 2022, arXiv 2203.11171.
 
-    cpu     sums with a 0.5B model; its first three methods are those of configs/quickstart.py, whose samples it takes over
+    cpu     sums with a 0.5B model; its first three methods are those of configs/quickstart.py, whose samples it takes over.
+            One budget, one "Wait" and one beam search, for 20 minutes; `full` adds more budgets, DVTS and lookahead
     small   sums and word problems with a 1.5B model, larger N
     s1      the paper's model and sets on accelerators, with a process reward model: what s1 left out
 
 One pool of samples gives majority, best-of-N, weighted and shortest votes at every N. On the small presets steps are scored by
-the policy's own likelihood, since no reward model comes with them; `prm` and `format` name one. Primary contrasts were declared
-before anything was measured: beam search minus majority voting on the small ones, beam search minus budget forcing on s1's.
+the policy's own likelihood, since no reward model comes with them; `prm` and `format` name one, `probe` a file that
+configs/probe.py made. Primary contrasts were declared before anything was measured: beam search minus majority voting on the
+small ones, beam search minus budget forcing on s1's.
 
 COMMAND
   python scripts/compare.py --config configs/compare.py
+  python scripts/compare.py --config configs/compare.py:full
   python scripts/compare.py --config configs/compare.py:small --workdir runs/small
   python scripts/compare.py --config configs/compare.py:small,n=100,prm=my/prm,format=skywork
   python scripts/compare.py --config configs/compare.py:s1,n=30,timed=8 --config.mesh.tensor=8
@@ -32,10 +35,11 @@ BUDGETS = {"chain_sum": (0, 24), "asdiv": (0, 8), "simple_equations": (0, 16)}  
 
 
 def get_config(arg=None):
-    """cpu, small or s1: the preset; n: problems of each task, 0 for the preset's; samples: of the pool; tasks: joined by "+";
-    prm, format: who scores steps; timed: problems of the timed runs; model, seed."""
+    """cpu, small or s1: the preset; full: of cpu; n: problems of each task, 0 for the preset's; samples: of the pool; tasks:
+    joined by "+"; prm and format, or probe: who scores steps; timed: problems of the timed runs; model, seed."""
     arg = common.parse_arg(
-        arg, cpu=False, small=False, s1=False, n=0, samples=0, tasks="", prm="", format="", timed=0, model="", seed=0
+        arg, cpu=False, small=False, s1=False, full=False, n=0, samples=0, tasks="", prm="", format="", probe="", timed=0,
+        model="", seed=0,
     )  # fmt: skip
     chosen = [name for name in ("cpu", "small", "s1") if arg[name]]
     if len(chosen) > 1:
@@ -48,9 +52,9 @@ def get_config(arg=None):
     if unknown is not None:
         raise InputError(f"the config has no task {unknown!r}; choose from {', '.join(TASKS)}, as in compare.py:tasks=asdiv")
     config = shared(arg.model or ("qwen2.5-coder-1.5b-instruct" if small else common.MODEL), arg.seed)
-    ladder = (4, 8, 16) if small else (4, 8)
+    n, samples, widths = (200, 16, (4, 8, 16)) if small else (100, 8, (4,))
     for name in names:
-        config.runs[name] = arithmetic(name, arg.n or (200 if small else 100), arg.samples or ladder[-1], ladder, arg)
+        config.runs[name] = arithmetic(name, arg.n or n, arg.samples or samples, widths, small or arg.full, arg)
     return config
 
 
@@ -62,40 +66,50 @@ def shared(model, seed):
     return config
 
 
-def arithmetic(name, n, samples, ladder, arg):
-    """A task of configs/tasks.py, with every method that needs no training."""
-    task = asked(name)
+def arithmetic(name, n, samples, widths, full, arg):
+    """A task of configs/tasks.py, with methods that need no training: all of them, or in brief one of a kind."""
+    task, budgets = asked(name), BUDGETS[name] if full else BUDGETS[name][-1:]
     run = ConfigDict({"task": task.task(n), "methods": {}})
     steps = {"examples": task.steps, "instruction": task.form_steps, "max_tokens": task.tokens}
     run.methods.direct = common.method("direct", examples=task.answer, instruction=task.form_answer, max_tokens=16)
     run.methods.cot = common.method("chain_of_thought", **steps)
     run.methods.majority = common.method("majority", **steps, n=samples, temperature=0.7)
     thinking = {"form": "prompt", "examples": task.steps, "instruction": task.form_steps, "answer_tokens": 16}
-    for budget in BUDGETS[name]:
+    for budget in budgets:
         run.methods[f"budget_{budget}"] = common.method("budget_forcing", max_thinking=budget, max_tokens=task.tokens, **thinking)
     run.methods.wait_1 = common.method("budget_forcing", num_ignore=1, max_tokens=2 * task.tokens, **thinking)
     search = {"temperature": 0.7, "step_ends": (";", "\n"), "step_tokens": 32, "rounds": 16}
-    if arg.prm:
-        search["scorer"] = {"kind": "prm", "model": arg.prm, "format": arg.format}
-    for width in ladder:
+    if scorer := scoring(arg):
+        search["scorer"] = scorer
+    searches = {"beam search": [], "DVTS": [], "lookahead": []}
+    for width in widths:
+        searches["beam search"].append(f"beam_{width}")
         run.methods[f"beam_{width}"] = common.method("beam_search", **steps, **search, n=width)
-    run.methods[f"dvts_{ladder[-1]}"] = common.method("dvts", **steps, **search, n=ladder[-1])
-    run.methods[f"lookahead_{ladder[0]}"] = common.method("lookahead", **steps, **search, n=ladder[0])
-    scorer = search.get("scorer", LIKELIHOOD)
+    for curve, kind, width in (("DVTS", "dvts", widths[-1]), ("lookahead", "lookahead", widths[0])) if full else ():
+        searches[curve].append(f"{kind}_{width}")
+        run.methods[f"{kind}_{width}"] = common.method(kind, **steps, **search, n=width)
+    scorer = {**scorer, "separator": ";"} if scorer else LIKELIHOOD
     run.compare = {
         "curves": {
             "direct": "direct",
             "chain of thought": "cot",
-            "budget forcing": [*(f"budget_{budget}" for budget in BUDGETS[name]), "wait_1"],
+            "budget forcing": [*(f"budget_{budget}" for budget in budgets), "wait_1"],
             **pool_votes(scorer),
-            "beam search": [f"beam_{width}" for width in ladder],
-            "DVTS": f"dvts_{ladder[-1]}",
-            "lookahead": f"lookahead_{ladder[0]}",
+            **{curve: labels for curve, labels in searches.items() if labels},
         },
         "primary": ["beam search", "majority"],
         **common_fields(arg),
     }
     return run
+
+
+def scoring(arg):
+    """Who scores steps; nothing for the policy's likelihood."""
+    if arg.prm and arg.probe:
+        raise InputError("the config takes prm=… or probe=…, not both")
+    if arg.probe:
+        return {"kind": "probe", "path": arg.probe}
+    return {"kind": "prm", "model": arg.prm, "format": arg.format} if arg.prm else {}
 
 
 def pool_votes(scorer):

@@ -1,6 +1,6 @@
 """Trains a process reward model on the labels of a run; resumable.
 
-    python scripts/evaluate.py --config configs/majority.py --workdir runs/pool
+    python scripts/evaluate.py --config configs/majority.py:n=500,samples=4 --config.task.seed=1 --workdir runs/pool
     python scripts/label.py --workdir runs/pool --label majority --n 8
     python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority --workdir runs/prm
     python scripts/score.py --workdir runs/test --label majority --scorer kind=prm,format=own,model=runs/prm/model

@@ -21,7 +21,7 @@ from reasoning.weights.hf_config import read_config
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "configs" / "compare.py"
-PRESETS = ("cpu", "small", "s1")
+PRESETS = ("cpu", "cpu,full", "small", "s1")
 
 
 def runs(argument):
@@ -36,9 +36,9 @@ def test_preset_has_a_method_in_no_curve_or_a_curve_without_methods(preset):
         planned = plan(part, methods)
         assert {label for line in planned.lines for label in line.labels} == set(methods)
         assert planned.primary[0] == "beam search" and planned.pool == "majority"
-        assert {"majority", "best-of-N", "weighted best-of-N", "lookahead", "DVTS", "budget forcing"} <= {
-            line.name for line in planned.lines
-        }
+        curves = {line.name for line in planned.lines}
+        assert {"majority", "best-of-N", "weighted best-of-N", "beam search", "budget forcing"} <= curves
+        assert preset == "cpu" or {"DVTS", "lookahead"} <= curves
 
 
 def test_cpu_preset_cannot_use_the_samples_of_the_quickstart():
@@ -70,9 +70,21 @@ def test_command_of_the_docstring_does_not_work():
         assert configs(resolve(f"--config={ROOT / arguments[1]}", *given))
 
 
+def test_probe_of_a_preset_scores_with_something_else():
+    (part,) = runs("probe=runs/probe.npz").values()
+    assert part["methods"]["beam_4"]["scorer"] == {"kind": "probe", "path": "runs/probe.npz"}
+    assert part["compare"]["curves"]["best-of-N"]["scorer"] == {"kind": "probe", "path": "runs/probe.npz", "separator": ";"}
+    plan(part, experiment.build_methods(part))
+
+
 @pytest.mark.parametrize(
     ("argument", "says"),
-    [("cpu,small", "one preset, got cpu and small"), ("tasks=gsm8k", "no task 'gsm8k'"), ("s1,tasks=asdiv", "s1 has no task")],
+    [
+        ("cpu,small", "one preset, got cpu and small"),
+        ("tasks=gsm8k", "no task 'gsm8k'"),
+        ("s1,tasks=asdiv", "s1 has no task"),
+        ("probe=a,prm=b,format=own", "prm=… or probe=…, not both"),
+    ],
 )
 def test_wrong_preset_or_task_is_a_stack_trace(argument, says):
     with pytest.raises(InputError, match=says):
@@ -85,7 +97,7 @@ def test_command_of_the_readme_fails_on_a_model_or_draws_again_what_is_there(tmp
     model = tiny_chat.write(tmp_path / "tiny")
     about = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(about | {"max_position_embeddings": 2048}))  # a byte is a token
-    command = [sys.executable, ROOT / "scripts" / "compare.py", f"--config={FILE}:n=3,samples=4,timed=1,model={model}"]
+    command = [sys.executable, ROOT / "scripts" / "compare.py", f"--config={FILE}:full,n=3,samples=4,timed=1,model={model}"]
     command += ["--config.dtype=float32", "--config.max_slots=8", "--workdir", tmp_path / "runs" / "mine"]
     first = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert first.returncode == 0, first.stderr

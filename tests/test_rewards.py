@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import types
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from golden.models import ours, tiny
 
 from reasoning.errors import InputError
 from reasoning.models.flops import head_flops, prefill_flops
-from reasoning.rewards import checker, confidence, form, judges, length, loss, oracle, outcome, prm, probe
+from reasoning.rewards import checker, confidence, form, judges, length, loss, oracle, outcome, prm
 from reasoning.rewards.responses import Candidate, of_scorer, spell
 from reasoning.rewards.steps import step_ends
 from reasoning.weights import load
@@ -175,51 +174,6 @@ def test_a_wrong_step_of_a_sum_is_called_right(steps, labels):
 def test_a_question_without_a_sum_is_checked():
     with pytest.raises(InputError, match="states no sum to check"):
         checker.step_labels("Why?", ["4 + 1 = 5"])
-
-
-def test_a_probe_reads_another_token_or_costs_more_than_one():
-    model = policy()
-    network, tokens = model.network, np.array(TOKENIZER.encode("Q: Why? Because."), np.int32)
-    length, fed = len(tokens), []
-
-    def forward(params, ids, positions, cache):
-        fed.append(ids.shape)
-        return run(params, ids, positions, cache)
-
-    run, at = jax.jit(network.forward), jnp.arange(length)[None]
-    _, cache = run(model.params, tokens[None, :-1], at[:, :-1], network.init_cache(1, 64))
-    hidden, _ = run(model.params, tokens[None], at, None)
-    slots = probe_slots(tokens, length, cache)
-    got = probe.hidden_states(network._replace(forward=forward), model.params, slots)
-    np.testing.assert_allclose(got[0], hidden[0, -1], rtol=0, atol=2e-5)
-    assert fed == [(1, 1)]
-    made = probe.Probe(jnp.ones(32) / 8, jnp.float32(0.5))
-    wanted = 1 / (1 + np.exp(-(np.asarray(hidden[0, -1]).sum() / 8 + 0.5)))
-    np.testing.assert_allclose(probe.score(network._replace(forward=forward), model.params, made, slots), [wanted], rtol=1e-4)
-
-
-def probe_slots(tokens, length, cache):
-    """As much of a `Slots` as a probe may look at."""
-
-    @dataclasses.dataclass
-    class Slots:
-        tokens: object
-        length: object
-        cache: object
-
-    padded = np.zeros((1, 64), np.int32)
-    padded[0, :length] = tokens
-    return Slots(jnp.asarray(padded), jnp.array([length]), cache)
-
-
-def test_a_probe_does_not_find_a_direction():
-    rng = np.random.default_rng(0)
-    hidden, w = rng.standard_normal((600, 8)) * 3 + 1, np.array([2, -1, 0.5, 0, 0, 0, 0, 0])
-    p = 1 / (1 + np.exp(-(hidden @ w - 1)))
-    made = probe.fit(hidden[:400], (rng.random(400) < p[:400]).astype(float))
-    assert np.corrcoef(np.asarray(made(jnp.asarray(hidden[400:]))), p[400:])[0, 1] > 0.97
-    with pytest.raises(InputError, match="not all alike"):
-        probe.fit(hidden, np.ones(600))
 
 
 def test_the_loss_looks_at_tokens_inside_a_step():

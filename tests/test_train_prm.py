@@ -27,7 +27,7 @@ RUN = {
 }
 CONFIG = {
     "model": "", "seed": 0, "epochs": 12, "every": 24, "patience": 3, "export_dtype": "float32",
-    "labels": {"run": "", "label": "cot", "n": 4, "values": "hard", "held_out": 0.2, "max_tokens": 200},
+    "labels": {"run": "", "label": "cot", "by": 4, "values": "hard", "held_out": 0.2, "max_tokens": 200},
     "batches": {"layout": "packed", "examples": 16, "rows": 2},
     "optimizer": {
         "name": "adamw", "learning_rate": 1e-2, "schedule": "constant", "warmup": 0.0, "b1": 0.9, "b2": 0.95, "eps": 1e-8,
@@ -72,7 +72,7 @@ def test_the_written_model_scores_other_tokens_than_it_was_trained_on(made):
     selection.score(made.path / "run", "cot", spec, engine, show=False)
     lines = [json.loads(line) for line in (made.path / "run/cot/scores/prm-own.jsonl").read_text().splitlines()][1:]
     incremental = {(line["problem"], line["sample"]): line["scores"] for line in lines}
-    valued = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
+    valued, _ = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
     batches = step_values.ValueBatches(valued[:4], prm.Layout("padded", 4, 4))
     batch = next(batches)
     scores = step_values.make_scores(model.network)(model.params, type(batch)(*(jnp.asarray(leaf[0]) for leaf in batch)))
@@ -97,8 +97,8 @@ def test_a_killed_training_ends_with_other_weights(made, monkeypatch):
 
 
 def test_values_stand_beside_the_ends_of_steps(made):
-    soft = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
-    hard = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
+    soft, _ = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
+    hard, _ = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
     assert {one.problem for one in soft} == {one.problem for one in hard} and len(soft) == len(hard)
     for one, other in zip(soft, hard, strict=True):
         ends = np.flatnonzero(one.example.loss)
@@ -111,7 +111,7 @@ def test_values_stand_beside_the_ends_of_steps(made):
 
 
 def test_a_response_of_a_held_out_question_is_learnt(made):
-    valued = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
+    valued, _ = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
     learnt, held = prm.split(valued, 0.2, 0)
     assert len(learnt) + len(held) == len(valued)
     assert not {one.problem for one in learnt} & {one.problem for one in held}
@@ -131,7 +131,7 @@ def test_training_goes_on_when_it_only_gets_worse():
         ({"labels": {**CONFIG["labels"]}}, "names no run with labels"),
         ({"steps": 3}, "unknown key steps"),
         ({"values": "some"}, "values are one of soft, hard"),
-        ({"n": 5}, "5.jsonl is missing; scripts/label.py makes it"),
+        ({"by": 5}, "5.jsonl is missing; scripts/label.py makes it"),
         ({"max_tokens": 3}, "labels no response of at most 3 tokens"),
     ],
 )

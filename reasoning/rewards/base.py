@@ -56,6 +56,8 @@ class Scorer:
       extra: tokens at most that `score` inserts for a step, so that room can be planned.
       context: tokens that a row may hold at most; 0 is any number.
       flops: (tokens that a row holds, new tokens, scores read off them) → analytic FLOPs.
+      peek: (params, slots) → float32[B], scores of the rows as they stand in the policy's own slots, for one token a read; None
+        where there is no such way. Where there is, a search keeps no carry and asks for nothing else.
     """
 
     name: str
@@ -68,6 +70,12 @@ class Scorer:
     extra: int = 0
     context: int = 0
     flops: Callable[[int, int, int], float] = lambda held, new, reads: 0.0
+    peek: Callable[[Any, Any], jax.Array] | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether a search has it read tokens, with a carry of its own."""
+        return self.peek is None
 
 
 def gather(carry: Carry, parents: jax.Array) -> Carry:

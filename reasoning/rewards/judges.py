@@ -13,7 +13,7 @@ from typing import Any
 from reasoning.errors import InputError
 from reasoning.rewards.responses import Judge
 
-KINDS = ("checker", "confidence", "form", "length", "oracle", "outcome", "prm")
+KINDS = ("checker", "confidence", "form", "length", "oracle", "outcome", "prm", "probe")
 
 
 def judge(engine: Any, spec: Mapping[str, Any]) -> Judge:
@@ -59,7 +59,7 @@ def check(spec: Mapping[str, Any]) -> Callable[..., Judge]:
 
 def label(spec: Mapping[str, Any]) -> str:
     """The name of a scorer: its `name`, or its kind and settings. Raises InputError for one that no file can have."""
-    quiet = {"kind", "name", "model", "dtype", "separator", "marker", "pattern"}
+    quiet = {"kind", "name", "model", "path", "dtype", "separator", "marker", "pattern"}
     settings = [str(value) for key, value in sorted(spec.items()) if key not in quiet]
     name = spec.get("name") or "-".join([str(spec.get("kind")), *settings])
     if not re.fullmatch(r"\w[\w.+-]*", name):

@@ -1,13 +1,17 @@
 """A probe: a linear head on the policy's own hidden states, so that a score costs one token and no cache.
 
 The slots hold no hidden states, and their last token is fed again by the next step anyway: feeding it once more at its own place
-gives its hidden state and changes nothing in the cache. So a row is scored for one token, however long it is.
+gives its hidden state and changes nothing in the cache. So a search scores a row for one token, however long it is (`peek`).
+Finished responses have no slots any more; they are read once, step by step.
 
-    p(right so far) = σ(w · h + b)
+    p(right so far) = σ(w · h + b)         h at the last token of a step        (scripts/train_probe.py fits w and b)
 
 Axis legend: `B` slots, `S` cache length, `D` model.
 """
 
+import zipfile
+from io import BytesIO
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -16,7 +20,13 @@ import numpy as np
 
 from reasoning.decode.slots import Slots
 from reasoning.errors import InputError
+from reasoning.models.model import Model
 from reasoning.models.network import Network
+from reasoning.records import write_atomic
+from reasoning.rewards.base import Scorer
+from reasoning.rewards.prm import flops_of, incremental
+from reasoning.rewards.responses import Judge, of_scorer
+from reasoning.rewards.steps import SEPARATOR
 
 
 class Probe(NamedTuple):
@@ -38,9 +48,54 @@ def hidden_states(network: Network, params, slots: Slots) -> jax.Array:
     return hidden[:, 0]
 
 
-def score(network: Network, params, probe: Probe, slots: Slots) -> jax.Array:
-    """float32[B]: what the probe says of every row."""
-    return probe(hidden_states(network, params, slots))
+def make(model: Model, probe: Probe, name: str = "probe") -> Scorer:
+    """The scorer of a policy by a probe of it; reads the policy's ids. Raises InputError for a probe of another width."""
+    width = model.config.d_model
+    if probe.kernel.shape != (width,):
+        raise InputError(f"a probe of {probe.kernel.size} numbers reads no hidden states of {width}; fit one to this model")
+    network = model.network
+    return Scorer(
+        name=name,
+        params={"probe": probe, "policy": model.params},
+        context=model.config.context,
+        flops=flops_of(model, read=2 * width),
+        peek=lambda params, slots: params["probe"](hidden_states(network, params["policy"], slots)),
+        **incremental(_of_policy(network), lambda params, hidden: params["probe"](hidden), (), ()),
+    )
+
+
+def _of_policy(network: Network) -> Network:
+    """The network, of parameters that hold the policy's beside a probe."""
+    return network._replace(forward=lambda params, *rest: network.forward(params["policy"], *rest))
+
+
+def scorer(engine, path: str) -> Scorer:
+    """`make` of the engine's model and the probe in a file. Raises InputError."""
+    return make(engine.model, load(path))
+
+
+def judge(engine, path: str, separator: str = SEPARATOR, name: str = "") -> Judge:
+    """The same for finished responses, whose steps end with `separator`. Raises InputError."""
+    return of_scorer(scorer(engine, path), engine.model.tokenizer, separator=separator, name=name)
+
+
+def save(path: Path, probe: Probe) -> None:
+    """Writes a probe, .npz with kernel float32[D] and bias float32[]. Raises InputError."""
+    out = BytesIO()
+    np.savez(out, kernel=np.asarray(probe.kernel, np.float32), bias=np.asarray(probe.bias, np.float32))
+    write_atomic(path, out.getvalue())
+
+
+def load(path: str | Path) -> Probe:
+    """The probe in a file. Raises InputError if it is none."""
+    try:
+        with np.load(path) as file:
+            kernel, bias = file["kernel"], file["bias"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} holds no probe, or is not there; scripts/train_probe.py writes one") from error
+    if kernel.ndim != 1 or bias.shape != () or not (np.isfinite(kernel).all() and np.isfinite(bias)):
+        raise InputError(f"{path} holds no probe of finite numbers: a kernel [D] and a bias are needed")
+    return Probe(jnp.asarray(kernel, jnp.float32), jnp.float32(bias))
 
 
 def fit(hidden: np.ndarray, labels: np.ndarray, ridge: float = 1.0, steps: int = 50) -> Probe:

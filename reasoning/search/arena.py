@@ -74,7 +74,8 @@ class Arena:
         small = without_cache(self.slots)
         seen = self._rounds.window(small, self.paths)
         ids = step_ids(self._scorer, self._model.tokenizer, seen, self.paths)
-        self.paths, self.carry = self._rounds.judge(self._params, small, seen, ids, self.paths, self.carry)
+        looked = small if self._scorer is None or self._scorer.reads else self.slots
+        self.paths, self.carry = self._rounds.judge(self._params, looked, seen, ids, self.paths, self.carry)
         return seen, ids[1]
 
     def _look(self, looked: list, reads: list) -> jax.Array:

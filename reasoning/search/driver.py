@@ -111,7 +111,8 @@ class SearchGroup:
         self._chain, self._plan, width = chain, plan, setting.width
         shape = Shape(programs.rows // width, width, setting.step_tokens, setting.rounds, setting.aggregation)
         scorer, ids = setting.scorer, size(setting.scorer, setting.step_tokens)
-        functions = scorer and (scorer.init, scorer.begin, scorer.score, scorer.extra)  # other weights are no other program
+        # Other weights of a scorer are no other program.
+        functions = scorer and (scorer.init, scorer.begin, scorer.score, scorer.extra, scorer.peek)
         key, made = (setting.search, functions, shape, ids), programs.more
         self._compiled = made[key].compile_seconds if key in made else 0.0
         if key not in made:
@@ -201,7 +202,10 @@ class SearchGroup:
         """Adds a round to the trees, and splits its seconds among the problems in proportion to their model steps."""
         tokenizer, scorer = self._model.tokenizer, self._setting.scorer
         decode = (lambda ids: tokenizer.decode(ids)) if tokenizer else (lambda ids: " ".join(map(str, ids)))
-        seen["read"] = (seen["read"] + scorer.extra * seen["reads"]) if scorer else 0 * seen["read"]
+        if scorer is None or not scorer.reads:
+            seen["read"] = seen["reads"] * bool(scorer)  # one that peeks feeds a token a read
+        else:
+            seen["read"] = seen["read"] + scorer.extra * seen["reads"]
         work = (seen["emitted"] + seen["looked"]).astype(float)
         total = sum(work[self._rows(problem)].sum() for problem in problems)
         for problem in problems:

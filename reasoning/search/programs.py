@@ -46,7 +46,8 @@ class Rounds:
 
         self.empty = self._compile(make)
         self.window = self._compile(lambda small, paths: window(small, paths, shape.step_tokens), small, paths)
-        self.judge = self._compile(judged, params, small, seen, read, paths, carry, donate=(5,))
+        looked = small if scorer is None or scorer.reads else slots
+        self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,))
         self.choose = self._compile(chosen, slots, tables, paths, paths.latest, carry, problems, donate=(0, 4))
         if search.rollout:
             self.look = self._compile(lambda small: look(small, search.rollout_temperature), small)

@@ -115,9 +115,14 @@ def likelihood(small: Slots) -> jax.Array:
 
 
 def judge(scorer: Scorer | None, params, small: Slots, seen: Window, ids, paths: Paths, carry) -> tuple[Paths, Any]:
-    """Scores the new steps: (paths that know them, carry). `ids`: (int32[B, T'], int32[B]), what the scorer reads of `seen`."""
+    """Scores the new steps: (paths that know them, carry). `ids`: (int32[B, T'], int32[B]), what the scorer reads of `seen`.
+
+    small: the slots; their cache is there only for a scorer that peeks.
+    """
     if scorer is None:
         score = likelihood(small)
+    elif scorer.peek is not None:
+        score = jnp.where(seen.n > 0, scorer.peek(params, small), paths.latest)
     else:
         score, carry = scorer.score(params, *ids, seen.ended, carry)
     fresh = seen.n > 0
@@ -193,7 +198,7 @@ def enter(scorer, search: Search, shape: Shape, params, paths: Paths, carry, pro
     zero = jnp.zeros_like
     fresh = Paths(entry.length[problem], zero(paths.steps), zero(paths.starts), zero(paths.scores), zero(paths.latest))
     paths = select_rows(rows, fresh, paths)
-    if scorer is not None:
+    if scorer is not None and scorer.reads:
         read = scorer.begin(params, entry.prompts, entry.n, scorer.init(shape.problems, length))
         carry = select_rows(rows, jax.tree.map(lambda leaf: leaf[problem], read), carry)
     key = jax.vmap(lambda seed, identity: jax.random.fold_in(identity_key(seed, identity, 0), SELECT))(entry.seed, entry.identity)
@@ -226,7 +231,7 @@ def empty(scorer: Scorer | None, search: Search, shape: Shape, batch: int, lengt
     zero, many = jnp.zeros(batch, jnp.int32), (batch, shape.rounds)
     # An empty slot has length 1, and nothing of it is ever scored.
     paths = Paths(zero + 1, zero, jnp.zeros(many, jnp.int32), jnp.zeros(many, jnp.float32), jnp.zeros(batch, jnp.float32))
-    carry = Cached((), ()) if scorer is None else scorer.init(batch, length)
+    carry = scorer.init(batch, length) if scorer is not None and scorer.reads else Cached((), ())
     state = jax.vmap(lambda _: search.init(shape.width))(jnp.arange(shape.problems))
     key = jax.vmap(jax.random.key)(jnp.zeros(shape.problems, jnp.uint32))
     return paths, carry, Problems(key, jnp.full(shape.problems, shape.rounds, jnp.int32), state)

@@ -42,7 +42,7 @@ def step_ids(scorer: Scorer | None, tokenizer, seen: Window, paths: Paths) -> tu
 
 def question_ids(scorer: Scorer | None, job: Job) -> np.ndarray:
     """int32[n]: what `Scorer.begin` reads of a problem: the policy's prompt, or the question in the scorer's own format."""
-    if scorer is None:
+    if scorer is None or not scorer.reads:
         return np.zeros(0, np.int32)
     if scorer.question is None:
         return job.prompt

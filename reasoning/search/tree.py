@@ -97,7 +97,8 @@ class Tree:
             forced = min(node.forced, stays)
             if node in owner:
                 ledgers[owner[node]] += Ledger(sampled=stays - forced, forced=forced)
-            behind = self._question + node.start - self._prompt
+            peeks = scorer is not None and not scorer.reads  # at the last token of a row that the policy holds
+            behind = node.start + max(node.kept, 1) - 1 if peeks else self._question + node.start - self._prompt
             ledgers[node.slot] += Ledger(
                 discarded=node.emitted - stays,
                 lookahead=node.looked,

@@ -1,4 +1,4 @@
-"""A process reward model, trained on Monte-Carlo labels of the policy's own responses, from the policy's weights.
+"""A process reward model, trained on labels of the policy's own responses, Monte-Carlo or exact, from the policy's weights.
 
     config.json, metrics.jsonl, evaluations.jsonl, tensorboard/, checkpoints/     as in `reasoning.train.sft`
     model/    the model with the lowest held-out loss: a value head on the policy, in the layout of Hugging Face
@@ -6,9 +6,9 @@
 Questions, not responses, are held out. Training ends early when the held-out loss has not fallen for `patience` evaluations.
 Killed and started again it goes on from the last checkpoint. One process.
 
-Configuration, plain data: model, seed; labels (run, label, n, values, held_out: share of questions, max_tokens); batches
-(layout, examples, rows); epochs, every (steps between evaluations, and checkpoints), patience; optimizer and step as in
-`reasoning.train.settings`; export_dtype.
+Configuration, plain data: model, seed; labels (run, label, by, values and max_tokens as `read_values` has them, held_out: share
+of questions); batches (layout, examples, rows); epochs, every (steps between evaluations, and checkpoints), patience; optimizer
+and step as in `reasoning.train.settings`; export_dtype.
 
 Source: Snell et al. 2024, arXiv 2408.03314, appendix D (soft values, early stop on the loss of held-out questions); Wang et al.
 2023, arXiv 2312.08935 (Math-Shepherd).
@@ -45,7 +45,7 @@ from reasoning.train.step_values import ValueBatches, Valued, make_scores, make_
 
 KEYS = {
     "": ("model", "seed", "labels", "batches", "epochs", "every", "patience", "optimizer", "step", "export_dtype"),
-    "labels": ("run", "label", "n", "values", "held_out", "max_tokens"),
+    "labels": ("run", "label", "by", "values", "held_out", "max_tokens"),
     "batches": ("layout", "examples", "rows"),
     "step": ("compute_dtype", "remat"),
 }
@@ -68,7 +68,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
         run = open_finished(Path(part["run"]))
         stack.enter_context(exclusive(workdir))
         policy = model or reasoning.load(config["model"], "float32")
-        valued = read_values(run, part["label"], part["n"], policy, part["values"], part["max_tokens"])
+        valued, n = read_values(run, part["label"], part["by"], policy, part["values"], part["max_tokens"])
         learnt, held = split(valued, part["held_out"], config["seed"])
         made = config["batches"]
         layout = Layout(made["layout"], made["examples"], made["rows"], seed=config["seed"])
@@ -83,7 +83,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
         settings = dict(config["optimizer"])
         rates = schedule(settings.pop("schedule"), settings.pop("learning_rate"), total, settings.pop("warmup"))
         optimise = optimizer(rates, **settings)
-        step_of = jax.jit(make_step(judge.network, optimise, part["n"], **config["step"]), donate_argnums=0)
+        step_of = jax.jit(make_step(judge.network, optimise, n, **config["step"]), donate_argnums=0)
         scores = jax.jit(make_scores(judge.network, **config["step"]))
         state = meshes.init(judge.params, optimise)
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", keep=1, best=False))
@@ -107,7 +107,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
             monitor.step(step, values | {"learning_rate": float(rates(step - 1)), "epoch": step / batches.steps})
             due = step % config["every"] == 0 or step == total
             if due:
-                found = measure(scores, state.params, held, layout, part["n"])
+                found = measure(scores, state.params, held, layout, n)
                 losses.append(found["held_out/loss"])
                 monitor.evaluation(step, found, {})
                 if losses[-1] == min(losses):

@@ -62,11 +62,12 @@ class Metrics(NamedTuple):
     finite: jax.Array
 
 
-def read_values(run: Finished, label: str, n: int, model: Any, values: str, max_tokens: int) -> list[Valued]:
-    """The labelled responses of a method that have at most `max_tokens` tokens with their prompt.
+def read_values(run: Finished, label: str, by: int | str, model: Any, values: str, max_tokens: int) -> tuple[list[Valued], int]:
+    """(the labelled responses of a method that have at most `max_tokens` tokens with their prompt, endings that labels count).
 
     Args:
-      n: endings of the labels, which names their file. model: whose tokenizer wrote the responses.
+      by: name of the file of labels, how many endings or a verifier (scripts/label.py).
+      model: whose tokenizer wrote the responses.
       values: "soft", shares of right endings, or "hard", 1 up to the first step from which no ending is right.
     Raises:
       InputError: no labels, no response short enough, an unknown kind of values.
@@ -75,10 +76,10 @@ def read_values(run: Finished, label: str, n: int, model: Any, values: str, max_
         raise InputError(f"values are one of {', '.join(VALUES)}, got {values!r}")
     if label not in run.methods:
         raise InputError(f"{run.workdir} has no method {label!r}; choose from {', '.join(run.methods)}")
-    path: Path = run.workdir / label / LABELS / f"{n}.jsonl"
+    path: Path = run.workdir / label / LABELS / f"{by}.jsonl"
     if not path.exists():
         raise InputError(f"{path} is missing; scripts/label.py makes it")
-    _, lines = read_labels(path)
+    n, lines = read_labels(path)
     method, records = run.methods[label], {(one["problem"], one["sample"]): one for one in run.samples(label)}
     prompts: dict[str, np.ndarray] = {}
     out = []
@@ -98,7 +99,7 @@ def read_values(run: Finished, label: str, n: int, model: Any, values: str, max_
         out.append(Valued(problem, Example(name, whole, targets), Example(name, right, targets)))
     if not out:
         raise InputError(f"{path} labels no response of at most {max_tokens} tokens; raise max_tokens or label more")
-    return out
+    return out, n
 
 
 class ValueBatches:
