@@ -15,7 +15,8 @@ from doubles.models import hash_model
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
-from reasoning.records import exclusive
+from reasoning.evaluation.identity import open_identity
+from reasoning.records import exclusive, write_json
 
 ROOT = Path(__file__).parent.parent
 CONFIG = {
@@ -60,6 +61,21 @@ def test_resumed_run_plans_anew_or_forgets_where_it_came_from(tmp_path, monkeypa
     assert len(identity["hash"]) == 64
     assert len(identity["commits"]) == 1
     assert identity["versions"]["jax"] == jax.__version__
+
+
+def test_a_probe_that_changed_under_the_same_name_goes_on_with_a_run(tmp_path):
+    """The configuration names a file of numbers; what stands in it is part of the run too."""
+    probe, workdir = tmp_path / "probe.npz", tmp_path / "run"
+    config = {"methods": {"beam": {"scorer": {"kind": "probe", "path": str(probe)}}, "plain": {"path": "no such file"}}}
+    probe.write_bytes(b"one")
+    identity = open_identity(workdir, config, [])
+    assert list(identity["files"]) == [str(probe)]
+    write_json(workdir / "config.json", identity)
+    assert open_identity(workdir, config, []) == identity
+    for change in (lambda: probe.write_bytes(b"two"), probe.unlink):
+        change()
+        with pytest.raises(InputError, match="begun with another file .*probe.npz; choose another --workdir, or put that file"):
+            open_identity(workdir, config, [])
 
 
 def test_problems_that_changed_under_the_same_names_are_mixed_in(tmp_path):
@@ -141,6 +157,7 @@ from pathlib import Path
 from doubles.fake_engine import FakeEngine
 from reasoning import command
 from reasoning.evaluation import experiment
+from reasoning.evaluation.identity import open_identity
 
 class Slow(FakeEngine):
     def generate(self, requests, **options):

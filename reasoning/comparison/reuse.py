@@ -13,7 +13,7 @@ from typing import Any
 
 from reasoning.data.tasks import Problem
 from reasoning.evaluation.experiment import build_methods
-from reasoning.evaluation.identity import digest_of
+from reasoning.evaluation.identity import digest_of, files_of
 from reasoning.records import digest, read_lines, readable_errors, write_json
 
 SHARED = ("model", "dtype", "seed", "task")  # fields of a configuration, beside the method, that a sample depends on
@@ -42,12 +42,16 @@ def adopt(workdir: Path, config: Mapping[str, Any], problems: Sequence[Problem],
             source = _source(theirs["config"], arguments)
             if label in found or source is None or label in (wanted.get("match") or {}):
                 continue
+            mine = files_of({"methods": arguments})
+            if any(theirs.get("files", {}).get(name) != content for name, content in mine.items()):
+                continue
             if len(read_lines(other / source / "generations.jsonl")[0]) == samples[label]:
                 _copy(other / source, workdir / label)
                 found[label], model = str(other), theirs["model"]
     if found:
         write_json(workdir / NOTE, found)
-        identity = {"config": wanted, "hash": digest(wanted), "problems": data, "commits": [], "model": model}
+        made = {"problems": data, "files": files_of(wanted), "commits": [], "model": model}
+        identity = {"config": wanted, "hash": digest(wanted), **made}
         write_json(workdir / "config.json", identity)
     return found
 

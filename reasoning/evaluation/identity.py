@@ -1,9 +1,11 @@
 """`config.json` of a run directory: all that its samples depend on, so that a resumed run is the same run or is refused.
 
-It holds the resolved configuration and its hash, a hash of the problems, the engine's plan (static shapes change the last
-bits of a float), the source of the weights, and, for the reader, the git commits and package versions that took part.
+It holds the resolved configuration and its hash, a hash of the problems, hashes of the files that its methods name (a probe, soft
+tokens), the engine's plan (static shapes change the last bits of a float), the source of the weights, and, for the reader, the
+git commits and package versions that took part.
 """
 
+import hashlib
 import json
 import platform
 import subprocess
@@ -30,7 +32,7 @@ def open_identity(workdir: Path, config: Mapping[str, Any], problems: Iterable[P
     if not path.exists():
         if any(path.stat().st_size for path in workdir.glob("*/generations*.jsonl")):
             raise InputError(f"{workdir} holds samples but no config.json, so nobody knows whose; choose another --workdir")
-        return {"config": config, "hash": digest(config), "problems": data, "commits": []}
+        return {"config": config, "hash": digest(config), "problems": data, "files": files_of(config), "commits": []}
     try:
         identity = json.loads(path.read_bytes())
         stored = identity["config"]
@@ -41,6 +43,10 @@ def open_identity(workdir: Path, config: Mapping[str, Any], problems: Iterable[P
         raise InputError(f"{workdir} holds a run of another config: {difference}; choose another --workdir, or undo the change")
     if identity.get("problems") != data:
         raise InputError(f"{workdir} was begun with other problems under the same names; choose another --workdir")
+    files = files_of(config)
+    other = next((name for name, known in identity.get("files", files).items() if files.get(name) != known), None)
+    if other is not None:
+        raise InputError(f"{workdir} was begun with another file {other}; choose another --workdir, or put that file back")
     return identity
 
 
@@ -68,6 +74,20 @@ def check_weights(workdir: Path, identity: Mapping[str, Any], model: Mapping[str
 def digest_of(problems: Iterable[Problem]) -> str:
     """Hash of what the problems say."""
     return digest([[problem.id, problem.question, problem.answer] for problem in problems])
+
+
+def files_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """{path: sha256} of the files that methods of a configuration name, wherever an argument `path` stands."""
+    found: dict[str, str] = {}
+
+    def look(part: Any) -> None:
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            if key == "path" and isinstance(value, str) and Path(value).is_file():
+                found[value] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
+            look(value)
+
+    look(config.get("methods") or {})
+    return found
 
 
 def first_difference(old: Any, new: Any, name: str = "") -> str:
