@@ -13,7 +13,7 @@ from golden.models import ours, tiny
 
 from reasoning.errors import InputError
 from reasoning.models.flops import head_flops, prefill_flops
-from reasoning.rewards import checker, confidence, form, judges, length, loss, oracle, outcome, prm
+from reasoning.rewards import checker, confidence, form, judges, length, loss, oracle, outcome, prm, responses
 from reasoning.rewards.responses import Candidate, of_scorer, spell
 from reasoning.rewards.steps import step_ends
 from reasoning.weights import load
@@ -91,6 +91,21 @@ def test_confidence_is_of_other_tokens_than_the_responses(measure):
         list(judge.read([candidate("word " * 200, 7)]))
     alone = dict(judge.read(pool[:1]))
     assert alone[pool[0]] == found[pool[0]], "a neighbour changes no score"
+
+
+def test_a_question_is_read_again_for_every_response_to_it(monkeypatch):
+    """Of responses to one question it is begun once; what is said of them is what each gets alone."""
+    scorer, begun, programs = confidence.make(policy(), "likelihood"), [], responses._programs
+
+    def counting(scorer):
+        begin, *others = programs(scorer)
+        return lambda params, prompt, n, carry: begun.append(prompt.shape) or begin(params, prompt, n, carry), *others
+
+    monkeypatch.setattr(responses, "_programs", counting)
+    pool = [candidate("So 5.\n\nThen 4" + "!" * sample, sample) for sample in range(3)]
+    together = [reading for _, reading in of_scorer(scorer, TOKENIZER).read(pool)]
+    assert begun == [(1, 16)]
+    assert together == [next(of_scorer(scorer, TOKENIZER).read([one]))[1] for one in pool]
 
 
 def test_recorded_likelihood_counts_forced_tokens_or_costs_something():

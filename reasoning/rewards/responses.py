@@ -164,9 +164,12 @@ def run(scorer: Scorer, candidates: Iterable[Candidate], spelled: Callable) -> R
 
 
 def _score(scorer: Scorer, group, shape: tuple[int, int, int]) -> Readings:
-    begin, score = _programs(scorer)
-    empty = [[]] * (ROWS - len(group))
-    carry = begin(scorer.params, *padded([question for _, question, _ in group] + empty, shape[0]), scorer.init(ROWS, shape[2]))
+    begin, score, spread = _programs(scorer)
+    empty, begun = [[]] * (ROWS - len(group)), {}
+    for question in {tuple(question) for _, question, _ in group}:  # once for all its responses; alone, as `run` promises
+        begun[question] = begin(scorer.params, *padded([question], shape[0]), scorer.init(1, shape[2]))
+    rows = [begun[tuple(question)] for _, question, _ in group]
+    carry = spread(rows + rows[:1] * len(empty))
     asked = np.asarray(carry.small.position)
     count = max(len(steps) for *_, steps in group)
     found = []
@@ -186,7 +189,8 @@ def _score(scorer: Scorer, group, shape: tuple[int, int, int]) -> Readings:
 
 @functools.lru_cache(maxsize=8)
 def _programs(scorer: Scorer):
-    return jax.jit(scorer.begin, donate_argnums=3), jax.jit(scorer.score, donate_argnums=4)
+    spread = jax.jit(lambda rows: jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows))
+    return jax.jit(scorer.begin, donate_argnums=3), jax.jit(scorer.score, donate_argnums=4), spread
 
 
 @functools.lru_cache(maxsize=8)
