@@ -5,7 +5,7 @@ ConfigDict, `get_sweep()` the settings of a study, and the docstring says the pa
 Fields of a config (`reasoning.evaluation.experiment` reads them):
 
     model      catalogue name, "hf:org/name@revision", directory or GGUF file
-    dtype      "float32", "bfloat16" or "" for the default
+    dtype      "float32", "bfloat16" or "" for the default, bfloat16
     max_slots  sequences that run at once; unset plans from memory
     mesh       devices over which slots (data) and weights (tensor) are split; 1 × 1 is the default device
     seed       of all samples

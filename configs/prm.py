@@ -25,7 +25,7 @@ def get_config(arg=None):
     config = ConfigDict()
     config.model, config.seed, config.epochs, config.every, config.patience = arg.model, arg.seed, arg.epochs, 20, 4
     config.labels = {
-        "run": arg.run, "label": arg.label, "by": arg.by, "values": arg.values, "held_out": 0.1, "max_tokens": 1024,
+        "run": arg.run, "label": arg.label, "by": arg.by, "values": arg["values"], "held_out": 0.1, "max_tokens": 1024,
     }  # fmt: skip
     config.batches = {"layout": "packed", "examples": 32, "rows": 2}
     config.optimizer = {

@@ -23,7 +23,7 @@ def get_config(arg=None):
     config = ConfigDict()
     config.model, config.dtype, config.seed, config.rows = arg.model, arg.dtype, arg.seed, 32
     config.labels = {
-        "run": arg.run, "label": arg.label, "by": arg.by, "values": arg.values, "held_out": 0.2, "max_tokens": 1024,
+        "run": arg.run, "label": arg.label, "by": arg.by, "values": arg["values"], "held_out": 0.2, "max_tokens": 1024,
     }  # fmt: skip
     config.ridges = (1.0, 10.0, 100.0, 1000.0, 10000.0)
     return config

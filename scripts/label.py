@@ -36,7 +36,8 @@ def main(argv):
         path = rollouts.label(run, engine=build_engine(run.config, None), n=N.value, **method)
     n, lines = rollouts.read_labels(path)
     steps = [step for line in lines for step in hard(line["right"])]
-    print(f"{len(lines)} responses, {len(steps)} steps, {sum(steps)} without a mistake, labels of {n}\nlabels  {path}")
+    by = VERIFIER.value or f"{n} endings of each prefix"
+    print(f"{len(lines)} responses, {len(steps)} steps, {sum(steps)} without a mistake by {by}\nlabels  {path}")
 
 
 if __name__ == "__main__":

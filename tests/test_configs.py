@@ -21,7 +21,8 @@ from reasoning.text.answers import extract
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "data"  # rows of published data sets, see test_data_published.py
 # Those of scripts/evaluate.py; the others are read by the tests of their scripts.
-FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if "\n  python scripts/evaluate.py" in path.read_text())
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if "def get_config(" in path.read_text())
+FILES = [path for path in CONFIGS if f"\n  python scripts/evaluate.py --config configs/{path.name}" in path.read_text()]
 EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
@@ -42,6 +43,16 @@ def test_config_names_what_does_not_exist(path, tmp_path):
     experiment.check(config)
     assert experiment.build_methods(config)
     assert len(experiment.build_task(config)) == 3
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_holds_what_is_no_plain_data(path):
+    """`arg.values` of a ConfigDict is a method, whatever argument has that name."""
+    try:
+        made = read(path).get_config()
+    except InputError:  # one that needs an argument
+        return
+    assert json.loads(made.to_json())
 
 
 @EVERY

@@ -131,15 +131,6 @@ def test_gather_takes_the_whole_parent_and_no_other_row():
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_growing_keeps_what_was_written_and_masks_the_rest(layout):
-    params, network, forward, cache = prefilled(layout=LAYOUTS[layout])
-    grown = kv.grow(cache, S + 8)
-    assert jax.tree.map(jnp.shape, grown) == jax.tree.map(jnp.shape, network.init_cache(B, S + 8))
-    token, at = ids(11, B, 1), np.full((B, 1), 6)
-    np.testing.assert_allclose(forward(params, token, at, grown)[0], forward(params, token, at, cache)[0], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
 def test_planned_bytes_are_the_bytes_allocated(layout):
     network = transformer.network(LOCAL, LAYOUTS[layout])
     leaves = jax.tree.leaves(network.init_cache(B, S))

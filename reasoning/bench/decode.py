@@ -4,7 +4,7 @@ Axis legend: `B` rows, `P` prompt length.
 """
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from reasoning.bench.ours import GREEDY, ClockedEngine, Ours
 from reasoning.bench.pairing import interleave, ratio
 from reasoning.bench.peers import Make
 from reasoning.models.model import Model
-
-Say = Callable[[str], None]
 
 
 class Alone:

@@ -4,7 +4,7 @@ A configuration is one of `reasoning.evaluation.experiment` with the field `comp
 that share a model:
 
     model, dtype, max_slots, mesh, seed      as there, of all
-    runs                                     {name: {"task": …, "methods": …, "compare": …, "match": …}}, a directory each
+    runs         {name: {"task": …, "methods": …, "compare": …, "match": …, "sweep": …}}, a directory each
 """
 
 import functools

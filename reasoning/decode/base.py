@@ -31,7 +31,7 @@ class Knob:
       shape: shape of one row's value; () for a number.
       neutral: the value at which the stage is a bitwise no-op; broadcast to `shape`.
       low, high: inclusive bounds checked on the host before a request is admitted; None is unbounded.
-      meaning: one line with units, shown in errors and `--help`.
+      meaning: one line with units, shown in errors.
       rows_of: "patterns", "scripts" or "sets" if the value is a row of that text table; the engine refuses rows that do not
         exist, which a gather on the device would clamp in silence.
     """

@@ -21,13 +21,15 @@ Verifier = Callable[[str, Sequence[str]], list[bool]]
 
 
 def verify(run: Finished, name: str, tokenizer: Tokenizer, verifier: str = "checker", separator: str = SEPARATOR) -> Path:
-    """Labels the responses of method `name` that state an answer; returns the file, which an earlier one gives way to.
+    """Labels the responses of method `name` that state an answer; returns the file; an earlier one is replaced.
 
     Args:
       tokenizer: that wrote the responses. verifier: a file of reasoning/rewards, or the dotted name of a module.
       separator: what ends a step.
-    Raises InputError for a verifier that is none, or that cannot read the questions.
+    Raises InputError for an unknown method, a verifier that is none, or one that cannot read the questions.
     """
+    if name not in run.methods:
+        raise InputError(f"{run.workdir} has no method {name!r}; choose from {', '.join(run.methods)}")
     judge = named(verifier)
     path = run.workdir / name / LABELS / f"{verifier.rpartition('.')[2]}.jsonl"
     pieces, silent = tokenizer.token_bytes(tokenizer.size), set(tokenizer.stop_ids)

@@ -42,7 +42,7 @@ def make(*, seed: int = 0, **rest: Any) -> Method:
     """The vote of `n` sampled chains of thought.
 
     Args:
-      n: samples per problem. A pool of n also gives the results of every smaller n (`reasoning.evaluation.curve`).
+      n: samples per problem. A pool of n also gives the results of every smaller n (`reasoning.evaluation.reports.scores`).
       temperature: must be above 0 for samples to differ; 0.7 is the paper's (section 3.1).
       top_p: mass of the nucleus, in (0, 1].
       seed: of the samples and of the ties.

@@ -151,16 +151,3 @@ def gather(cache: Cache, parents: jax.Array) -> Cache:
         return jax.vmap(lambda group, index: group[index])(rows, parents).reshape(-1, *leaf.shape[1:])
 
     return jax.tree.map(grouped, cache)
-
-
-def grow(cache: Cache, length: int) -> Cache:
-    """The same cache with room for `length` positions, new ones zero."""
-
-    def pad(leaf, axis):
-        widths = [(0, 0)] * leaf.ndim
-        widths[axis] = (0, length - leaf.shape[axis])
-        return jnp.pad(leaf, widths)
-
-    return tuple(
-        LayerCache(pad(layer.k, 3 if layer.layout.keys_transposed else 2), pad(layer.v, 2), layer.layout) for layer in cache
-    )

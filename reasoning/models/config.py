@@ -1,7 +1,8 @@
 """What a decoder is, as one frozen and hashable value: everything that changes its mathematics, nothing else.
 
 Axis legend: `D` model, `N` query heads, `K` kv heads, `G` = N/K, `H` head dim, `F` mlp, `L` layers, `V` vocabulary.
-Weights loaders fill it (`reasoning.weights.tables`); `reasoning.models.transformer` reads it.
+Readers of configurations fill it (`reasoning.weights.hf_config`, `reasoning.weights.gguf_config`); `reasoning.models.transformer`
+reads it.
 """
 
 import dataclasses

@@ -114,7 +114,7 @@ def abstract_params(config: ModelConfig, dtype="float32") -> Params:
     """Shapes and dtypes of the parameters without making any: kernels and embeddings in `dtype`; norms, biases
     and score heads float32.
 
-    Returns a pure nested dict of `jax.ShapeDtypeStruct` with the names of CONTRIBUTING's table.
+    Returns a pure nested dict of `jax.ShapeDtypeStruct` with the names of `reasoning.weights.names`.
     """
     return nnx.to_pure_dict(nnx.state(nnx.eval_shape(lambda: _build(config, jax.random.key(0), dtype)), nnx.Param))
 

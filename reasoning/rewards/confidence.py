@@ -33,7 +33,7 @@ class Small(NamedTuple):
     """What a row remembers beside its keys and values.
 
     Attributes:
-      position: int32[B], tokens read; the last one is fed again with the next step, which it predicts the first token of.
+      position: int32[B], tokens read; the last one is fed again with the next step, whose first token it predicts.
       last: int32[B], that token. total: float32[B], sum over the response's tokens; count: int32[B] of them.
       room: int32[B], positions of the cache.
     """

@@ -49,7 +49,7 @@ _SHARED = frozenset(
     token_classification_bias
     """.split()  # noqa: SIM905 (a list to read)
 )
-_CAUSAL, _SEQUENCE, _TOKEN = _HEADS = ("ForCausalLM", "ForSequenceClassification", "ForTokenClassification")
+_CAUSAL, _, _TOKEN = _HEADS = ("ForCausalLM", "ForSequenceClassification", "ForTokenClassification")
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
 ROPE_KEYS = {
     "default": set(),

@@ -4,9 +4,10 @@ sympy's `parse_expr` and several reasoning-gym scorers call Python's `eval` on t
 `__import__('os').system('…')` would run. Three fences:
 
 1. `install` puts a syntax check in front of both evals: only numbers, symbols and mathematical functions pass. This is
-the fence that counts. 2. An audit hook refuses processes, sockets, signals and writing to files while an answer is
-being graded. 3. The kernel limits memory, forbids file growth, new processes and core dumps, and ends a process that
-outlives its parent's patience.
+   the fence that counts.
+2. An audit hook refuses processes, sockets, signals and writing to files while an answer is being graded.
+3. The kernel limits memory, forbids file growth, new processes and core dumps, and ends a process that outlives its
+   parent's patience.
 """
 
 import ast

@@ -4,9 +4,10 @@
 One request a line on standard input, one reply a line on standard output, both JSON (a reply is never unpickled, so a
 worker cannot harm its parent):
 
-    {"prepare": {"kind": "math"}}                                                        → {"ready": true} {"answer":
-    "0.5", "reference": "\\\\frac{1}{2}", "seconds": 5, "memory_bytes": 1073741824} → {"score": 1.0} anything that the
-    answer provokes                                                    → {"status": "memory"} or {"status": "error", …}
+    {"prepare": {"kind": "math"}}                     → {"ready": true}
+    {"answer": "0.5", "reference": "\\frac{1}{2}",
+     "seconds": 5, "memory_bytes": 1073741824}        → {"score": 1.0}
+    anything that the answer provokes                 → {"status": "memory"} or {"status": "error", …}
 
 Ends at end of file, so it does not outlive its parent.
 """

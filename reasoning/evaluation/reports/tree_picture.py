@@ -17,7 +17,6 @@ from reasoning.evaluation.reports.picture import FAINT, INK, STYLE, png, sheet
 
 TEXT = 14  # characters of a step that are shown
 CELLS = 220  # steps above which no text is
-HEADER = "| row | continues | step | score | selected by | copies |"
 
 
 def draw(tree: Mapping[str, Any], title: str) -> bytes:

@@ -5,7 +5,6 @@ import json
 import pathlib
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from golden.models import tiny
 
@@ -39,11 +38,6 @@ def build_from(values: dict, dtype="float32") -> Model:
     wanted = names.placements(config, "hf")
     abstract = transformer.abstract_params(config, dtype)
     return Model(config, assemble(Weights(wanted), wanted, abstract, names.axis_sizes(config)))
-
-
-def positions_of(tokens) -> jax.Array:
-    """int32[B, T]: 0, 1, … in every row."""
-    return jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
 
 
 def chunked_logits(model: Model, tokens: np.ndarray, splits: np.ndarray, size: int) -> np.ndarray:

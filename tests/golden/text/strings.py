@@ -99,9 +99,7 @@ KINDS = (
     _sentence,
     lambda dice: dice.times(14, lambda: dice.pick(CODE) + dice.pick(("", "", dice.pick(WORDS)))),
     _digits,
-    lambda dice: dice.times(
-        12, lambda: dice.pick(SPACES) * (1 + dice.below(5)) + dice.pick(("", "", "a", "b.", dice.pick(WORDS)))
-    ),
+    _spaces,
     _script,
     _emoji,
     _run,
