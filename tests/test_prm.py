@@ -5,6 +5,7 @@ The texts of the direct passes are written out here as the model cards write the
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ from doubles.tokenizer import ByteTokenizer
 from golden.models import ours, tiny
 
 from reasoning.errors import InputError
+from reasoning.evaluation.process_bench import judge
+from reasoning.evaluation.statistics.step_metrics import read_process_bench
 from reasoning.models.flops import head_flops, prefill_flops
 from reasoning.rewards import base, formats, prm
 
@@ -35,6 +38,7 @@ TINY = {  # format → a configuration of that architecture
 
 
 DEEP = ("math_shepherd", "own")  # two layers, the second of which is a local one in `own`
+PROCESS_BENCH = Path(__file__).parent / "golden/rewards/process_bench.jsonl"
 LENGTH, WIDTH = 160, 40  # of a whole text, and of a step
 
 
@@ -295,3 +299,25 @@ def test_ids_of_another_vocabulary_are_read_as_if_they_were_ours():
     short = dataclasses.replace(policy, config=dataclasses.replace(policy.config, vocab_size=200))
     with pytest.raises(InputError, match="the tokenizer of tiny math_shepherd has 265 ids, the model 200"):
         prm.make(short, "math_shepherd")
+
+
+def test_a_solution_is_read_as_another_text_or_its_first_mistake_is_another_step():
+    model, solutions = model_of("skywork"), read_process_bench(PROCESS_BENCH)
+    scorer = prm.make(model, "skywork")
+    report = judge(scorer, solutions, show=False)
+    for one, scores in zip(solutions, report.scores, strict=True):
+        np.testing.assert_allclose(scores, direct("skywork", model, one.problem, one.steps), rtol=0, atol=1e-5)
+    for found in (report.at, report.best):
+        firsts = [next((k for k, score in enumerate(one) if score < found.threshold), -1) for one in report.scores]
+        hits = [first == one.label for first, one in zip(firsts, solutions, strict=True)]
+        wrong = [one.label >= 0 for one in solutions]
+        error = np.mean([hit for hit, bad in zip(hits, wrong, strict=True) if bad])
+        correct = np.mean([hit for hit, bad in zip(hits, wrong, strict=True) if not bad])
+        assert (found.error, found.correct) == (pytest.approx(error), pytest.approx(correct))
+    assert report.at.threshold == 0.5 and report.best.f1 >= report.at.f1
+
+
+def test_a_scorer_of_the_policys_ids_reads_texts():
+    scorer = dataclasses.replace(prm.make(model_of("skywork"), "skywork"), encode=None)
+    with pytest.raises(InputError, match="reads a policy's ids, and ProcessBench is text"):
+        judge(scorer, read_process_bench(PROCESS_BENCH), show=False)
