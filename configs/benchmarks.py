@@ -11,7 +11,7 @@ COMMAND
   python scripts/evaluate.py --config configs/benchmarks.py:task=gsm8k,n=200,samples=16
   python scripts/evaluate.py --config configs/benchmarks.py:task=gpqa,path=gpqa_diamond.csv --config.methods.cot.max_tokens=4096
 
-MEASURED: nothing yet. Those of the hub could not be measured here, where there is no hub.
+MEASURED: nothing yet; the machine of development cannot reach the hub.
 """
 
 from ml_collections import config_dict

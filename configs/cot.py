@@ -6,7 +6,7 @@ COMMAND
   python scripts/evaluate.py --config configs/cot.py
   python scripts/evaluate.py --config configs/cot.py --config.methods.cot.temperature=0.7
 
-MEASURED: the row "cot" of the README's table, where model, quantisation and interval are named.
+MEASURED: the row "chain of thought, greedy" of the README's table, where model, quantisation and interval are named.
 """
 
 from configs import common

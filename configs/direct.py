@@ -6,7 +6,7 @@ COMMAND
   python scripts/evaluate.py --config configs/direct.py
   python scripts/evaluate.py --config configs/direct.py:n=20,model=smollm2-135m-instruct
 
-MEASURED: the row "direct" of the README's table, where model, quantisation and interval are named.
+MEASURED: the row "direct, greedy" of the README's table, where model, quantisation and interval are named.
 """
 
 from configs import common

@@ -35,7 +35,7 @@ KEYS = ("model", "dtype", "seed", "labels", "rows", "ridges")
 
 
 def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model: Model | None = None) -> dict[str, Any]:
-    """Reads what is missing, fits the probe and returns its report.
+    """Reads what is missing, fits the probe and returns its report: model, responses, ridge, and `measure` of both parts.
 
     Args:
       config: see the module. model: the policy, instead of the one that `config` names. show: a progress bar.
@@ -72,7 +72,11 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
 
 
 def measure(probe: probes.Probe, hidden: np.ndarray, values: np.ndarray) -> dict[str, float]:
-    """Of ends of steps: how many, share of right ones, AUROC of "any ending right", calibration error, loss in nats."""
+    """Of E ends of steps: how many, share of right ones, AUROC of "any ending right", calibration error, loss in nats.
+
+    Args:
+      hidden: float32[E, D]. values: float[E] in [0, 1]; if all are alike, there is no AUROC (NaN).
+    """
     p = np.asarray(probe(hidden), np.float64)
     return {
         "steps": len(values),

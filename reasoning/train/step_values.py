@@ -1,7 +1,8 @@
 """What a process reward model learns from: responses whose ends of steps carry values; and the step that teaches them.
 
     prompt │ step one . │ step two . │ …        tokens, as the policy read and wrote them
-    0        0 … 0   7    0 … 0    2   …        right: of n endings from here, how many were (`reasoning.evaluation.rollouts`)
+    0        0 … 0   7    0 … 0    2   …        right: of n endings from here, how many were (`reasoning.evaluation.rollouts`);
+                                                n = 1 where a verifier says 0 or 1 (`reasoning.evaluation.verified`)
 
 Values lie in batches as a second stream of tokens, laid out by the same plan, so that any layout of `reasoning.train.batching`
 serves.
