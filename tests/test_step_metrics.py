@@ -24,6 +24,18 @@ def test_auroc_is_not_the_share_of_ordered_pairs():
         step_metrics.auroc([0.5, float("nan")], [True, False])
 
 
+def test_steps_of_one_question_count_as_if_they_were_questions():
+    """Ten copies of every step say nothing new: the interval over questions is that of one copy, and wider than over steps."""
+    rng = np.random.default_rng(2)
+    right = rng.random(60) < 0.5
+    scores, names = right + rng.standard_normal(60), [f"q{index}" for index in range(60)]
+    alone = step_metrics.auroc_interval(scores, right, names)
+    copied = step_metrics.auroc_interval(np.repeat(scores, 10), np.repeat(right, 10), np.repeat(names, 10))
+    steps = step_metrics.auroc_interval(np.repeat(scores, 10), np.repeat(right, 10), [str(index) for index in range(600)])
+    assert alone == pytest.approx(copied) and alone[0] < step_metrics.auroc(scores, right) < alone[1]
+    assert steps[1] - steps[0] < 0.5 * (alone[1] - alone[0])
+
+
 def test_calibration_is_judged_by_the_wrong_bins():
     assert step_metrics.calibration_error([0.05, 0.15, 1.0], [0, 1, 1]) == pytest.approx((0.05 + 0.85 + 0.0) / 3)
     assert step_metrics.calibration_error([0.52, 0.58], [0, 1]) == pytest.approx(0.05), "one bin: 0.55 against a half"

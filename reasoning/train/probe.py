@@ -22,7 +22,7 @@ import tqdm
 import reasoning
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import open_finished
-from reasoning.evaluation.statistics.step_metrics import auroc, calibration_error
+from reasoning.evaluation.statistics.step_metrics import auroc, auroc_interval, calibration_error
 from reasoning.models.model import Model
 from reasoning.records import exclusive, write_atomic, write_json
 from reasoning.rewards import probe as probes
@@ -63,28 +63,35 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
             "model": policy.source,
             "responses": {"fitted": len(learnt), "held out": len(held)},
             "ridge": ridge,
-            "fitted": measure(made, *of(learnt)),
-            "held out": measure(made, *of(held)),
+            "fitted": measure(made, *of(learnt), questions_of(learnt)),
+            "held out": measure(made, *of(held), questions_of(held)),
         }
         probes.save(workdir / "probe.npz", made)
         write_json(workdir / "report.json", report)
     return report
 
 
-def measure(probe: probes.Probe, hidden: np.ndarray, values: np.ndarray) -> dict[str, float]:
-    """Of E ends of steps: how many, share of right ones, AUROC of "any ending right", calibration error, loss in nats.
+def measure(probe: probes.Probe, hidden: np.ndarray, values: np.ndarray, questions: Sequence[str]) -> dict[str, Any]:
+    """Of E ends of steps: how many, share of right ones, AUROC of "any ending right" with its 95 % interval over questions,
+    calibration error, loss in nats.
 
     Args:
-      hidden: float32[E, D]. values: float[E] in [0, 1]; if all are alike, there is no AUROC (NaN).
+      hidden: float32[E, D]. values: float[E] in [0, 1]; if all are alike, there is no AUROC (NaN). questions: of each end.
     """
     p = np.asarray(probe(hidden), np.float64)
     return {
         "steps": len(values),
         "right": float(values.mean()),
         "auroc": auroc(p, values > 0),
+        "auroc_interval": auroc_interval(p, values > 0, questions),
         "calibration_error": calibration_error(p, values),
         "loss": _loss(probe, hidden, values),
     }
+
+
+def questions_of(valued: Sequence[Valued]) -> list[str]:
+    """The question of every end of a step."""
+    return [one.problem for one in valued for _ in range(int(one.example.loss.sum()))]
 
 
 def _loss(probe: probes.Probe, hidden: np.ndarray, values: np.ndarray) -> float:

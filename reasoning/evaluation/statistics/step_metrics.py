@@ -35,6 +35,27 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
     return float((ranks[right].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
+def auroc_interval(
+    scores: Sequence[float], right: Sequence[bool], groups: Sequence[str], resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of `auroc` over groups: steps of one question share their fate and are drawn together.
+
+    Args:
+      groups: of each score, what it belongs to. Resamples with labels of one kind are left out.
+    Raises InputError as `auroc` does.
+    """
+    values, labels = _checked(scores, right)
+    order = list(dict.fromkeys(groups))
+    members = [np.flatnonzero([group == one for group in groups]) for one in order]
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        drawn = np.concatenate([members[index] for index in rng.integers(0, len(order), len(order))])
+        found.append(auroc(values[drawn], labels[drawn]))
+    low, high = np.nanquantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
 def calibration_error(scores: Sequence[float], values: Sequence[float], bins: int = BINS) -> float:
     """Expected calibration error: mean |score − value| of bins of equal width, weighted by their sizes.
 
