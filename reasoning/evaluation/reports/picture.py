@@ -17,8 +17,9 @@ from matplotlib.transforms import Bbox
 
 from reasoning.evaluation.reports.scores import Row
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vP*X"  # one more than colours, so that pairs repeat late
+# Okabe and Ito's colours, which colour-blind readers tell apart, and two of Tol's.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933")
+MARKERS = "osD^vP*X"  # one less than colours, so that pairs repeat late
 WIDTH = 105  # characters of a title line
 INK, FAINT = "#333333", "#dddddd"
 STYLE = {"font.size": 11, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
