@@ -170,6 +170,8 @@ def test_exact_labels_are_of_other_steps(made):
         verify(made.run, "cot", made.model.tokenizer, "oracle")
     with pytest.raises(InputError, match="verifies no steps"):
         verify(made.run, "cot", made.model.tokenizer, "no.such")
+    with pytest.raises(InputError, match="has no method 'typo'; choose from cot"):
+        verify(made.run, "typo", made.model.tokenizer, __name__)
 
 
 def test_what_responses_share_is_read_as_something_else(made):

@@ -69,6 +69,8 @@ def test_settings_of_labels_are_mixed_or_controls_begin_anew(run, tmp_path):
     path = label(run, "cot", Stepper(), n=2, show=False)
     with pytest.raises(InputError, match="holds labels with other settings"):
         label(run, "cot", Stepper(), n=2, separator="\n", show=False)
+    with pytest.raises(InputError, match="has no method 'typo'; choose from cot"):
+        label(run, "typo", Stepper(), n=2, show=False)
     with pytest.raises(InputError, match="endings ≥ 1"):
         label(run, "cot", Stepper(), n=0, show=False)
     forced = {**CONFIG, "methods": {"cot": {"method": "budget_forcing", "max_tokens": 60}}}

@@ -36,11 +36,20 @@ class Finished:
         """The resolved configuration."""
         return self.identity["config"]
 
+    def method(self, label: str) -> Method:
+        """A method by its label. Raises InputError for one that the run has not."""
+        if label not in self.methods:
+            raise InputError(f"{self.workdir} has no method {label!r}; choose from {', '.join(self.methods)}")
+        return self.methods[label]
+
     def samples(self, label: str) -> list[Record]:
-        """All samples of a method as they were written, ordered by problem and sample. Raises InputError if one is missing."""
+        """All samples of a method as they were written, ordered by problem and sample.
+
+        Raises InputError if one is missing, or there is no such method.
+        """
         directory = self.workdir / label
         there = {(one["problem"], one["sample"]): one for one in read_lines(directory / "generations.jsonl")[0]}
-        wanted = [(problem, sample) for problem in self.problems for sample in range(self.methods[label].n)]
+        wanted = [(problem, sample) for problem in self.problems for sample in range(self.method(label).n)]
         missing = sum(key not in there for key in wanted)
         if missing:
             raise InputError(

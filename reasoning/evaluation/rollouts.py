@@ -56,9 +56,7 @@ def label(run: Finished, name: str, engine: Any, *, n: int = 8, separator: str =
     Raises:
       InputError: an unknown method, or one whose controls see where a response began; labels of other settings; a full disk.
     """
-    if name not in run.methods:
-        raise InputError(f"{run.workdir} has no method {name!r}; choose from {', '.join(run.methods)}")
-    method, directory = run.methods[name], run.workdir / name / LABELS
+    method, directory = run.method(name), run.workdir / name / LABELS
     if any(method.delimiters) or method.each:
         raise InputError(f"{name!r} controls thinking, which a prefix would begin anew; label the responses of another method")
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:

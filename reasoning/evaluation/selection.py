@@ -36,7 +36,7 @@ def score(workdir: Path, label: str, spec: Mapping[str, Any], engine: Any = None
     Raises InputError.
     """
     run = open_finished(workdir)
-    method = _method(run, label)
+    method = run.method(label)
 
     def ready():
         made = engine or build_engine(run.config, run.identity.get("plan"))
@@ -73,7 +73,7 @@ def rows(run: Finished, label: str, scorer: str) -> list[Row]:
 
     Raises InputError.
     """
-    method, plain = _method(run, label), run.samples(label)
+    method, plain = run.method(label), run.samples(label)
     if method.n < 2:
         raise InputError(f"{label!r} draws one sample of each problem, and votes are over several; name another method")
     read, seconds = attach(plain, run.workdir / label, scorer), sample_seconds(run.workdir / label / "timings.jsonl")
@@ -112,12 +112,6 @@ def _with_scorer(cells: Sequence[str], cell: str) -> list[str]:
     """A line of `tables` with one more cell behind the tokens: those that the scorer read."""
     at = tables.HEADER.index("tokens") + 1
     return [*cells[:at], cell, *cells[at:]]
-
-
-def _method(run: Finished, label: str) -> Method:
-    if label not in run.methods:
-        raise InputError(f"{run.workdir} has no method {label!r}; choose from {', '.join(run.methods)}")
-    return run.methods[label]
 
 
 def pairs(made: Sequence[Row]) -> list[tuple[Row, Row]]:

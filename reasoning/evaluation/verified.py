@@ -28,13 +28,11 @@ def verify(run: Finished, name: str, tokenizer: Tokenizer, verifier: str = "chec
       separator: what ends a step.
     Raises InputError for an unknown method, a verifier that is none, or one that cannot read the questions.
     """
-    if name not in run.methods:
-        raise InputError(f"{run.workdir} has no method {name!r}; choose from {', '.join(run.methods)}")
-    judge = named(verifier)
+    judge, samples = named(verifier), run.samples(name)
     path = run.workdir / name / LABELS / f"{verifier.rpartition('.')[2]}.jsonl"
     pieces, silent = tokenizer.token_bytes(tokenizer.size), set(tokenizer.stop_ids)
     lines = [{"labels": {"n": 1, "separator": separator, "verifier": verifier}}]
-    for one in run.samples(name):
+    for one in samples:
         if one["answer"] is None:
             continue
         ends = step_ends(one["ids"], pieces, separator, silent)

@@ -75,13 +75,12 @@ def read_values(run: Finished, label: str, by: int | str, model: Any, values: st
     """
     if values not in VALUES:
         raise InputError(f"values are one of {', '.join(VALUES)}, got {values!r}")
-    if label not in run.methods:
-        raise InputError(f"{run.workdir} has no method {label!r}; choose from {', '.join(run.methods)}")
+    method = run.method(label)
     path: Path = run.workdir / label / LABELS / f"{by}.jsonl"
     if not path.exists():
         raise InputError(f"{path} is missing; scripts/label.py makes it")
     n, lines = read_labels(path)
-    method, records = run.methods[label], {(one["problem"], one["sample"]): one for one in run.samples(label)}
+    records = {(one["problem"], one["sample"]): one for one in run.samples(label)}
     prompts: dict[str, np.ndarray] = {}
     out = []
     for line in lines:
