@@ -1,6 +1,6 @@
 """Over-optimisation with every term known: search and best-of-N against N, for noise and a bias for filler in the scorer.
 
-    python tests/studies/over_optimisation.py --out runs/over_optimisation      # some minutes on two cores
+    python tests/studies/over_optimisation.py --out runs/over_optimisation      # minutes a cell; goes on where it was stopped
 
 The policy of `doubles.branching` writes six steps: right ("a", 0.8), wrong ("b") or filler ("f"). An answer is right if all six
 steps are. The scorer gives a step 1, 0 or β, and adds noise σ to every prefix. Snell et al. 2024 (arXiv 2408.03314, figure 3)
@@ -62,12 +62,23 @@ def outcomes(search: str, n: int, sigma: float, bias: float, problems: int) -> M
     return {vote: np.array(values) for vote, values in found.items()}
 
 
-def study(sigmas: Sequence[float], biases: Sequence[float], ns: Sequence[int], problems: int, show=print) -> list[dict]:
+def kept(folder: Path, search: str, n: int, sigma: float, bias: float, problems: int) -> Mapping[str, np.ndarray]:
+    """`outcomes`, read from `folder` where a run before this one has finished them."""
+    path = folder / f"{search} n={n} sigma={sigma:g} bias={bias:g} problems={problems}.json"
+    if not path.exists():
+        found = outcomes(search, n, sigma, bias, problems)
+        write_atomic(path, json.dumps({vote: values.tolist() for vote, values in found.items()}).encode())
+    return {vote: np.array(values) for vote, values in json.loads(path.read_text()).items()}
+
+
+def study(
+    sigmas: Sequence[float], biases: Sequence[float], ns: Sequence[int], problems: int, folder: Path, show=print
+) -> list[dict]:
     """One entry a cell (σ, β): the values float[P, K] of each line, and where beam search crosses best-of-N."""
     cells = []
     for sigma in sigmas:
         for bias in biases:
-            per = {(search, n): outcomes(search, n, sigma, bias, problems) for search in ("best-of-N", "beam") for n in ns}
+            per = {(search, n): kept(folder, search, n, sigma, bias, problems) for search in ("best-of-N", "beam") for n in ns}
             lines = {(search, vote): np.stack([per[search, n][vote] for n in ns], 1) for search, vote in LINES}
             crossings = {vote: crossing(ns, lines["beam", vote], lines["best-of-N", vote]) for vote in VOTES}
             cells.append({"sigma": sigma, "bias": bias, "lines": lines, "crossings": crossings})
@@ -142,7 +153,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--problems", type=int, default=200)
     given = parser.parse_args()
-    cells = study(given.sigma, given.bias, given.n, given.problems)
+    cells = study(given.sigma, given.bias, given.n, given.problems, given.out / "cells")
     write_atomic(given.out / "over_optimisation.png", draw(cells, given.sigma, given.bias, given.n, given.problems))
     plain = [
         {**cell, "lines": {", ".join(key): value.mean(0).tolist() for key, value in cell["lines"].items()},
