@@ -5,7 +5,7 @@
     python scripts/bench.py long --model random:tiny --median 2048   # answers of up to 32k tokens; on a GPU random:1.5b
     python scripts/bench.py forcing --peers transformers-f32        # budget forcing against s1's loop over transformers
     python scripts/bench.py search --rounds 3                # problems together, steps read once
-    python scripts/bench.py sft --peers transformers-f32     # fine-tuning steps, and what packing gains
+    python scripts/bench.py sft --peers transformers         # fine-tuning steps; packing: what it gains
     python scripts/bench.py decode --model random:0.5b --peers none --batch 8
 
 What the columns mean: docs/performance.md. Leave the machine alone meanwhile: rounds are interleaved, so that a drift meets
@@ -27,7 +27,7 @@ PEERS = flags.DEFINE_list("peers", list(DEFAULT), "programs to compare with; als
 THREADS = flags.DEFINE_integer("threads", 2, "of each peer; ours takes all cores", lower_bound=1)
 BATCH = flags.DEFINE_multi_integer("batch", [1, 8, 32, 64], "decode: rows; may be repeated", lower_bound=1)
 PROMPT = flags.DEFINE_integer(
-    "prompt", 128, "prompt length, tokens; mixed, stages and long take half, sft four times", lower_bound=2
+    "prompt", 128, "prompt length, tokens; mixed, stages and long take half, sft and packing four times", lower_bound=2
 )
 NEW = flags.DEFINE_integer("new", 64, "decode: new tokens a row; stages takes half; forcing: the budget", lower_bound=2)
 REQUESTS = flags.DEFINE_integer("requests", 128, "mixed: requests; long takes half", lower_bound=1)

@@ -244,7 +244,10 @@ def test_the_script_explains_itself_and_refuses_in_one_line(tmp_path):
     assert "transformers and llama.cpp" in shown.stdout and "--rounds" in shown.stdout
     refused = bench("decide")
     assert refused.returncode == 2
-    assert "say what to do, one of decode, prefill, mixed, stages, long, forcing, search, sft, all; --help" in refused.stderr
+    assert (
+        "say what to do, one of decode, prefill, mixed, stages, long, forcing, search, sft, packing, all; --help"
+        in refused.stderr
+    )
 
 
 def test_the_contest_forces_other_strings_than_the_method(smollm2):
@@ -270,10 +273,12 @@ def test_packing_is_credited_with_padding(monkeypatch):
             return float(getattr(batch, "segments", np.ones((1, 2, 1))).any(-1).sum())
 
     monkeypatch.setattr(sft, "Trainer", Rows)
-    found = sft.sft(random_model("tiny"), ["transformers-f32"], lambda dtype: Rows(), 64, 2)
+    layouts = sft.packing(random_model("tiny"), 64, 2)
     total = sum(len(one.ids) for one in sft.traces(512, 64))
-    packed, _, padded = (next(e for e in found["packing"] if e["layout"] == kind) for kind in ("packed", "bucketed", "padded"))
+    packed, _, padded = (next(e for e in layouts if e["layout"] == kind) for kind in ("packed", "bucketed", "padded"))
     assert padded["tokens_per_second"].median == total / 32 and padded["padding"] == pytest.approx(1 - total / (32 * 64))
     assert packed["over_padded"].median > 2 > padded["over_padded"].median == 1 and packed["padding"] < 0.2
+    assert "| packed" in sft.packing_table(layouts)
+    found = sft.sft(random_model("tiny"), ["transformers-f32"], lambda dtype: Rows(), 64, 2)
     assert [e["program"] for e in found["steps"]] == ["ours float32", "ours bfloat16", "transformers float32"]
-    assert found["steps"][0]["tokens_per_second"].median == 64 and "| packed" in sft.sft_table(found)
+    assert found["steps"][0]["tokens_per_second"].median == 64 and "| ours float32" in sft.sft_table(found)

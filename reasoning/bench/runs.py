@@ -9,7 +9,7 @@ from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
 from reasoning.bench.peers import Make, open_peers, training_peer
 
-NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "search", "sft", "all")
+NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "search", "sft", "packing", "all")
 PREFILL = ((8, 128), (1, 512))  # rows × prompt length
 
 
@@ -84,6 +84,13 @@ def _sft(model, peers, s):
     return entry, sft.sft_table(entry)
 
 
+def _packing(model, peers, s):
+    if model.network.training is None:
+        return None, "left out: this model is not trained"
+    entries = sft.packing(model, 4 * s["prompt"], s["rounds"])
+    return entries, sft.packing_table(entries)
+
+
 _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "decode": _decode,
     "prefill": _prefill,
@@ -93,5 +100,6 @@ _ONE: dict[str, Callable[..., tuple[Any, str]]] = {
     "forcing": _forcing,
     "search": _search,
     "sft": _sft,
+    "packing": _packing,
 }
 __all__: Sequence[str] = ("NAMES", "PREFILL", "run")

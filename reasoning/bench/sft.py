@@ -7,7 +7,6 @@ padding is not counted.
 Axis legend: `B` rows, `T` tokens of a row.
 """
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -95,26 +94,23 @@ def packing(model: Model, length: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def sft(model: Model, peers: Sequence[str], load: Load, length: int, rounds: int) -> dict[str, Any]:
-    """Both measurements, as JSON."""
-    entries = [entry._asdict() for entry in steps(model, peers, load, length, rounds)]
-    gc.collect()  # the peers' masters and moments
-    return {"rows": ROWS, "length": length, "steps": entries, "packing": packing(model, length, rounds)}
+    """Steps, as JSON."""
+    return {"rows": ROWS, "length": length, "steps": [entry._asdict() for entry in steps(model, peers, load, length, rounds)]}
 
 
 def sft_table(found: Mapping[str, Any]) -> str:
-    """Two tables."""
+    """A line a program."""
     programs = [
         (e["program"], *(spread(triple) for triple in (e["tokens_per_second"], *e["over"].values())), f"{e['loss']:.3f}")
         for e in found["steps"]
     ]
     header = ("program", "tokens/s", "ours float32 / it", "ours bfloat16 / it", "first loss")
+    return f"{found['rows']} rows of {found['length']} tokens, AdamW\n\n{markdown(header, programs)}"
+
+
+def packing_table(found: Sequence[Mapping[str, Any]]) -> str:
+    """A line a layout."""
     layouts = [
-        (e["layout"], spread(e["tokens_per_second"]), spread(e["over_padded"]), f"{100 * e['padding']:.0f} %")
-        for e in found["packing"]
+        (e["layout"], spread(e["tokens_per_second"]), spread(e["over_padded"]), f"{100 * e['padding']:.0f} %") for e in found
     ]
-    return "\n\n".join(
-        (
-            f"{found['rows']} rows of {found['length']} tokens, AdamW\n\n{markdown(header, programs)}",
-            markdown(("layout of 32 traces", "their tokens/s", "it / padded", "padding in its rows"), layouts),
-        )
-    )
+    return markdown(("layout of 32 traces", "their tokens/s", "it / padded", "padding in its rows"), layouts)
