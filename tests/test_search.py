@@ -1,5 +1,6 @@
 """Searches end to end on a policy and scorers that can be worked out by hand: laws, traces, costs, bad input."""
 
+import collections
 import dataclasses
 import itertools
 import json
@@ -15,6 +16,7 @@ from reasoning.decode.engine import Engine
 from reasoning.decode.requests import Request
 from reasoning.errors import InputError
 from reasoning.models.flops import generated_flops
+from reasoning.search.arena import Arena
 from reasoning.search.beam import Beam
 from reasoning.search.driver import SearchGroup, Searching
 from reasoning.search.dvts import Dvts
@@ -155,9 +157,34 @@ def test_a_problem_that_is_done_waits_for_the_others(engine, monkeypatch):
     calls = []
     plain = SearchGroup.refill
     monkeypatch.setattr(SearchGroup, "refill", lambda self: (calls.append(self), plain(self)))
-    _, trees = search(engine, BEAM, [1, 4, 2])
+    _, trees = search(engine, dataclasses.replace(BEAM, share=1.0), [1, 4, 2])
     assert [len(trees[key]["rounds"]) for key in ("p1", "p4", "p2")] == [5, 1, 5]
     assert len(calls) - 1 == 6  # and not 10
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_long_steps_of_one_problem_hold_up_or_change_the_others(engine, monkeypatch, name):
+    """Problems whose steps have one letter or three: rounds that do not wait take fewer model steps, and give the same bits."""
+    knobs = {"step_tokens": 6, "stop_ids": [STOP]}
+    ends = {1: [engine.pattern("\n")], 2: []}
+    requests = [Request(f"p{i}", tokens=[i], n=4, knobs={"step_ends": ends[i]}) for i in ends]
+    found, trees, spent = {}, {}, collections.Counter()
+    plain = Arena.round
+    for share in (1.0, 0.5, 0.01):
+
+        def watched(arena, share=share):
+            report = plain(arena)
+            spent[share] += int(np.asarray(report.emitted).max())
+            return report
+
+        monkeypatch.setattr(Arena, "round", watched)
+        grown: list[dict] = []
+        setting = dataclasses.replace(ALL[name], share=share, keep=grown.append)
+        responses = engine.generate(requests, max_tokens=24, chain=CHAIN, group=setting, **knobs)
+        found[share] = essence(sorted(responses, key=lambda one: (one.id, one.sample)))
+        trees[share] = sorted(grown, key=lambda tree: tree["problem"])
+    assert found[0.5] == found[0.01] == found[1.0] and trees[0.5] == trees[0.01] == trees[1.0]
+    assert (spent[0.5] == spent[1.0]) if name == "lookahead" else (spent[0.5] < spent[1.0])
 
 
 def test_width_one_is_not_sampling(engine):

@@ -106,6 +106,11 @@ class Clocked:
         """As `Searching.check`."""
         self.setting.check(*rest)
 
+    @property
+    def teams(self):
+        """As `Searching.teams`."""
+        return self.setting.teams
+
     def _clocked(self, program: Callable) -> Callable:
         @functools.wraps(program)
         def run(*args):

@@ -19,6 +19,7 @@ from reasoning import compilation
 from reasoning.decode import controllers, transforms
 from reasoning.decode.admission import all_knobs
 from reasoning.decode.base import Chain
+from reasoning.decode.loop import Teams
 from reasoning.decode.plan import bucket_of, fit, make_plan, read_plan
 from reasoning.decode.programs import Programs, compile_admit, compile_programs
 from reasoning.decode.requests import (
@@ -81,7 +82,7 @@ class Engine:
         self._alternatives = alternatives
         size = device_bytes(model.params)
         self._plan = read_plan(plan) if plan is not None else make_plan(size, max_slots, model.mesh)
-        self._programs: dict[tuple[Chain, int], Programs] = {}
+        self._programs: dict[tuple[Chain, int, Teams | None], Programs] = {}
         self._rooms: dict[int, RoomPrograms] = {}
         self._admits: dict[tuple[Chain, int, int], Callable[..., Any]] = {}
         self._builder = TableBuilder(*_vocabulary(model), capacity=capacity or Capacity())
@@ -166,13 +167,12 @@ class Engine:
         filled = fill_knobs(all_knobs(chain), values, builder.counts, f"request {request.id!r}")
         return Job(request, prompt, sample_numbers(request), limit, filled)
 
-    def programs(self, bucket: int, chain: Chain = STANDARD) -> Programs:
+    def programs(self, bucket: int, chain: Chain = STANDARD, teams: Teams | None = None) -> Programs:
         """The compiled programs of a bucket, compiling them on first use."""
-        key = (chain, bucket)
+        key = (chain, bucket, teams)
         if key not in self._programs:
-            made = compile_programs(
-                self.model.network, chain, self._plan, bucket, self.model.params, self._builder.build(), self._alternatives
-            )
+            model, tables = self.model, self._builder.build()
+            made = compile_programs(model.network, chain, self._plan, bucket, model.params, tables, self._alternatives, teams)
             self.compile_seconds += made.seconds
             self._programs[key] = made
         return self._programs[key]
@@ -190,7 +190,7 @@ class Engine:
             prompt = prompt_ids(request, self.model.tokenizer, self.model.config.vocab_size)
             limit = check_request(request, max_tokens, self.model.config.context, prompt)
             samples[self._bucket(len(prompt) + limit)] += len(sample_numbers(request))
-        compiled = {bucket for _, bucket in self._programs}
+        compiled = {bucket for _, bucket, _ in self._programs}
         self._plan = fit(self._plan, {bucket: count for bucket, count in samples.items() if bucket not in compiled})
 
     def _bucket(self, tokens: int) -> int:
@@ -218,7 +218,7 @@ class Engine:
         try:
             self._check_turn(turn)
             for bucket in sorted(groups):
-                programs = self.programs(bucket, chain)
+                programs = self.programs(bucket, chain, make_group.teams)
                 entrance = functools.partial(self.entrance, chain, programs)
                 group = make_group(self.model, programs, entrance, chain, self._plan, tables, groups[bucket])
                 before, spent = self.cache_use, 0.0

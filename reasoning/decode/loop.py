@@ -6,6 +6,7 @@ Axis legend: `B` slots, `S` cache length, `V` vocabulary.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -197,12 +198,32 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
     return step
 
 
+class Teams(NamedTuple):
+    """Rows that wait for each other, `width` neighbours a team: a chunk of steps ends when `share` of all teams have come to rest
+    in it, so that few slow rows do not hold up the others."""
+
+    width: int
+    share: float
+
+
+def at_rest(slots: Slots, width: int) -> jax.Array:
+    """bool[B // width]: teams of which no row runs. Rows that are left over belong to none."""
+    teams = slots.done.size // width
+    return (slots.done | slots.pause)[: teams * width].reshape(teams, width).all(1)
+
+
 def make_decode(
-    network: Network, chain: Chain, alternatives: int = 0, unroll: int = 1, agree: Callable[[jax.Array], jax.Array] | None = None
+    network: Network,
+    chain: Chain,
+    alternatives: int = 0,
+    unroll: int = 1,
+    agree: Callable[[jax.Array], jax.Array] | None = None,
+    teams: Teams | None = None,
 ) -> Callable[..., tuple[Slots, Report]]:
     """decode(params, slots, tables, n int32[]) → (slots, Report): up to n steps, fewer when no row is left to run.
 
     Args:
+      teams: ends it earlier, when enough of them are at rest. Not for rows that a mesh splits.
       unroll: steps between two tests of the loop's end, static. Resting rows are masked, so it changes no token; n is
         rounded up to a multiple of it.
       agree: int32[] → int32[], of whether these rows go on, where shards of the slots must stop together (see `spread`).
@@ -213,10 +234,14 @@ def make_decode(
         gates = [active(stage, slots.knobs) for stage in chain.transforms]
         touches = touched_rows(chain.transforms, slots.knobs, slots.length.shape[0])
         draws = slots.draws
+        resting = None if teams is None else at_rest(slots, teams.width)
 
         def going(carry):
             taken, slots = carry
             live = jnp.any(~(slots.done | slots.pause))
+            if teams is not None:
+                arrived = jnp.sum(at_rest(slots, teams.width) & ~resting)
+                live &= arrived < max(1, math.ceil(teams.share * resting.size))
             return (taken < n) & (live if agree is None else agree(live.astype(jnp.int32)) > 0)
 
         def body(carry):

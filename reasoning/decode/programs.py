@@ -17,7 +17,7 @@ import numpy as np
 
 from reasoning.decode.admission import Admission, all_knobs, make_admit, make_empty
 from reasoning.decode.base import Chain
-from reasoning.decode.loop import make_decode
+from reasoning.decode.loop import Teams, make_decode
 from reasoning.decode.plan import Plan, slots_of
 from reasoning.decode.slots import Slots, resume
 from reasoning.decode.spread import ROWS, WHOLE, Spread
@@ -70,7 +70,7 @@ def blank_admission(chain: Chain, rows: int, size: int) -> Admission:
 
 
 def lower_programs(
-    network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int = 0
+    network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int = 0, teams: Teams | None = None
 ) -> dict[str, jax.stages.Lowered]:
     """{attribute of `Programs`: program that is not compiled yet}, for the mesh on which `params` lie.
 
@@ -83,7 +83,7 @@ def lower_programs(
 
     empty = jax.jit(make_empty(network, chain, rows, bucket, alternatives), out_shardings=spread.slots).lower(tables)
     slots = jax.tree.map(_shape, empty.out_info)
-    decode = spread.decode(make_decode(network, chain, alternatives, plan.unroll, spread.agree))
+    decode = spread.decode(make_decode(network, chain, alternatives, plan.unroll, spread.agree, teams))
     decode = jax.jit(decode, donate_argnums=1, out_shardings=(spread.slots, spread.report)).lower(
         params, slots, tables, integers()
     )
@@ -94,10 +94,12 @@ def lower_programs(
     return {"empty": empty, "decode": decode, "read": read, "resume": go_on}
 
 
-def compile_programs(network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int) -> Programs:
+def compile_programs(
+    network: Network, chain: Chain, plan: Plan, bucket: int, params, tables, alternatives: int, teams: Teams | None = None
+) -> Programs:
     """Compiles everything that `bucket` needs; arguments as for `lower_programs`."""
     begin = time.perf_counter()
-    lowered = lower_programs(network, chain, plan, bucket, params, tables, alternatives)
+    lowered = lower_programs(network, chain, plan, bucket, params, tables, alternatives, teams)
     compiled = {name: program.compile() for name, program in lowered.items()}
     slots = jax.tree.map(_shape, lowered["empty"].out_info)
     return Programs(**compiled, slots=slots, bucket=bucket, rows=slots.done.shape[0], seconds=time.perf_counter() - begin)

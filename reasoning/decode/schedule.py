@@ -53,12 +53,13 @@ class Group:
     """Runs the jobs of one bucket. `live` is the number of rows that were running at the last look.
 
     Attributes:
-      compile_seconds: spent compiling programs of its own: none.
+      compile_seconds: spent compiling programs of its own: none. teams: rows that wait for each other: none.
       reserved: cache positions set aside: a row for each sample, the rows that no sample needed, and waiting rooms.
       used: positions that the finished samples had filled in the end.
     """
 
     compile_seconds = 0.0
+    teams = None
 
     @staticmethod
     def check(model: Model, slots: int, chain: Chain, jobs: list[Job]) -> None:

@@ -26,7 +26,8 @@ class Report(NamedTuple):
     """What one round did; the host reads it whenever it likes.
 
     Attributes:
-      window, choice: of the round. scores: float32[B], of the prefixes as they are. emitted: int32[B], model steps.
+      window, choice: of the round. scores: float32[B], of the prefixes as they are. emitted: int32[B], model steps since the
+        last round, whether the row's problem is ready or not.
       looked: int32[B] of each step of a rollout. read: int32[B] of each call of the scorer, tokens of the steps it read.
     """
 
@@ -62,7 +63,7 @@ class Arena:
         seen, read = self._score()
         own, looked, reads = self.paths.latest, [], [read]
         latest = self._look(looked, reads) if self._rollout else own
-        held = self.slots, self._tables, self.paths, latest, self.carry, self._problems
+        held = self.slots, self._tables, self.paths, latest, self.carry, self._problems, seen.ready
         self.slots, self.paths, self.carry, self._problems, choice = self._rounds.choose(*held)
         return Report(seen, choice, own, emitted, looked, reads)
 

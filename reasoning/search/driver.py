@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from reasoning.decode.base import Chain
+from reasoning.decode.loop import Teams
 from reasoning.decode.plan import Plan
 from reasoning.decode.programs import Programs, blank_admission
 from reasoning.decode.requests import Job, Response
@@ -44,6 +45,9 @@ class Searching:
       aggregation: of the scores of a row's steps, one of `AGGREGATIONS`.
       scorer: None scores a prefix by the policy's own mean log-probability.
       keep: called with the `Tree.record` of each problem before its responses are handed out.
+      share: of the problems that have places, how many must come to the end of a step before there is a round; the others are
+        then in the middle of theirs and go on behind it. 1 waits for the longest step of all. It changes no result. None: 0.5,
+        but 1 on a CPU with a scorer that reads, since a read of all rows costs more there than waiting.
     """
 
     search: Search
@@ -53,6 +57,7 @@ class Searching:
     aggregation: str = "last"
     scorer: Scorer | None = None
     keep: Callable[[dict[str, Any]], None] | None = None
+    share: float | None = None
 
     def __post_init__(self):
         """Raises InputError for what cannot be searched, whatever the problems."""
@@ -60,6 +65,8 @@ class Searching:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"a search's {name} must be a whole number ≥ 1, got {value!r}")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise InputError(f"a search's share of problems must lie in (0, 1], got {self.share!r}")
         if self.aggregation not in AGGREGATIONS:
             raise InputError(f"scores of steps are aggregated by {', '.join(AGGREGATIONS)}, got {self.aggregation!r}")
         if self.search.cuts and self.scorer is not None:
@@ -67,6 +74,13 @@ class Searching:
                 f"a search that takes steps back cannot use the scorer {self.scorer.name!r}, which cannot unread them"
             )
         self.search.check(self.width)
+
+    @property
+    def teams(self) -> Teams | None:
+        """What decoding waits for; None is everybody, as for a lookahead, which puts no row aside in the middle of a step."""
+        dear = self.scorer is not None and self.scorer.reads and jax.default_backend() == "cpu"
+        share = self.share or (1.0 if dear else 0.5)
+        return None if self.search.rollout or share == 1 else Teams(self.width, share)
 
     def __call__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """The group of one bucket. Raises InputError where its slots, chain or knobs do not serve."""
@@ -97,10 +111,11 @@ class Searching:
 
 @dataclasses.dataclass(eq=False)
 class Active:
-    """A problem on its way."""
+    """A problem on its way; emitted: int32[W], model steps of its rows since its last round."""
 
     job: Job
     tree: Tree
+    emitted: Any = 0
 
 
 class SearchGroup:
@@ -210,13 +225,17 @@ class SearchGroup:
         total = sum(work[self._rows(problem)].sum() for problem in problems)
         for problem in problems:
             rows, active = self._rows(problem), self._occupants[problem]
+            active.tree.seconds += float(seconds * work[rows].sum() / total) if total else 0.0
+            active.emitted = active.emitted + seen["emitted"][rows]
+            if not seen["ready"][rows].all():
+                continue
             mine = {name: values[rows] for name, values in seen.items()}
             where = f"problem {active.job.request.id!r}, round {len(active.tree.rounds)}, row"
             names = [f"{where} {row}" for row in range(self._setting.width)]
             wrote = np.flatnonzero(mine["n"])  # an empty response has nothing to be scored
             check_scores(scorer.name if scorer else "likelihood", mine["value"][wrote], [names[row] for row in wrote])
-            active.tree.add(mine, decode)
-            active.tree.seconds += float(seconds * work[rows].sum() / total) if total else 0.0
+            active.tree.add(mine | {"emitted": active.emitted}, decode)
+            active.emitted = 0
 
     def _finish(self, problem: int) -> list[Response]:
         """The responses of a problem that is done; its rows are free."""

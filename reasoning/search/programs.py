@@ -23,7 +23,7 @@ class Rounds:
     Attributes:
       empty() → (paths, carry, problems). window(small, paths). judge(params, small, seen, ids, paths, carry (donated)).
       look(small). keep(small part of a carry) → its copy.
-      choose(slots (donated), tables, paths, latest, carry (donated), problems).
+      choose(slots (donated), tables, paths, latest, carry (donated), problems, ready).
       compile_seconds: spent here so far.
     """
 
@@ -39,16 +39,18 @@ class Rounds:
 
         make = lambda: empty(scorer, search, shape, batch, self.length)  # noqa: E731
         paths, carry, problems = like(make)
-        seen = like(lambda small, paths: window(small, paths, shape.step_tokens), small, paths)
+        stepped = lambda small, paths: window(small, paths, shape)  # noqa: E731
+        seen = like(stepped, small, paths)
         read = jax.ShapeDtypeStruct((batch, ids), jnp.int32), jax.ShapeDtypeStruct((batch,), jnp.int32)
         judged = lambda *args: judge(scorer, *args)  # noqa: E731
         chosen = lambda *args: choose(search, chain, shape, *args)  # noqa: E731
 
         self.empty = self._compile(make)
-        self.window = self._compile(lambda small, paths: window(small, paths, shape.step_tokens), small, paths)
+        self.window = self._compile(stepped, small, paths)
         looked = small if scorer is None or scorer.reads else slots
         self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,))
-        self.choose = self._compile(chosen, slots, tables, paths, paths.latest, carry, problems, donate=(0, 4))
+        held = slots, tables, paths, paths.latest, carry, problems, seen.ready
+        self.choose = self._compile(chosen, *held, donate=(0, 4))
         if search.rollout:
             self.look = self._compile(lambda small: look(small, search.rollout_temperature), small)
             self.keep = self._compile(lambda small: jax.tree.map(jnp.copy, small), carry.small)

@@ -3,6 +3,9 @@
     decode ─► window ─► judge ─► [look ─► (decode ─► window ─► judge) × k ─► rollback] ─► choose
     policy    new ids   scorer    lookahead, if any                                       select, fork, gather, resume
 
+A problem takes part in a round when all of its rows stand at the end of a step (`ready`); the others are in the middle of
+theirs and stay as they are, so a problem's search is the same whatever its company.
+
 They are compiled by `reasoning.search.programs`; what a search sets per problem or row is data.
 
 Axis legend: `P` problems, `W` rows per problem, `B` slots = P · W and some that rest, `T` tokens of a step, `R` rounds.
@@ -15,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from reasoning.decode.base import Chain, select_rows
-from reasoning.decode.loop import initial_states
+from reasoning.decode.loop import at_rest, initial_states
 from reasoning.decode.slots import RUNNING, STOP_ID, STOP_LENGTH, Playing, Slots, fork, identity_key, resume
 from reasoning.rewards.base import Cached, Scorer, gather
 from reasoning.search.base import SELECT, Rows, Search, aggregate, copies_of, parents_of
@@ -55,6 +58,7 @@ class Window(NamedTuple):
       new: int32[B, T], its tokens without a stop id, n: int32[B] of them; ended: bool[B], the response is complete.
       start: int32[B], length at which it began; kept, forced: int32[B], tokens that it added, and those of them forced. kept is
         negative where a stop string took back more than the step.
+      ready: bool[B], the row's problem takes part in this round. Where it does not, n, kept and forced are 0.
     """
 
     new: jax.Array
@@ -63,6 +67,7 @@ class Window(NamedTuple):
     start: jax.Array
     kept: jax.Array
     forced: jax.Array
+    ready: jax.Array
 
 
 class Choice(NamedTuple):
@@ -95,16 +100,18 @@ def without_cache(slots: Slots) -> Slots:
     return dataclasses.replace(slots, cache=())
 
 
-def window(small: Slots, paths: Paths, size: int) -> Window:
-    """What each row wrote since it was scored; at most `size` = T tokens, the others come with the next step."""
+def window(small: Slots, paths: Paths, shape: Shape) -> Window:
+    """What each row wrote since it was scored; at most T tokens, the others come with the next step."""
+    size, arrived = shape.step_tokens, jnp.repeat(at_rest(small, shape.width), shape.width)
+    ready = jnp.zeros_like(small.done).at[: arrived.size].set(arrived)
     stops = small.done & (small.reason == STOP_ID) & (small.length > small.prompt_length)
-    n = jnp.clip(small.length - stops - paths.scored, 0, size)
+    n = jnp.where(ready, jnp.clip(small.length - stops - paths.scored, 0, size), 0)
     at = paths.scored[:, None] + jnp.arange(size)[None]
     place = jnp.minimum(at, small.tokens.shape[1] - 1)
     inside = at < small.length[:, None]
     new = jnp.where(jnp.arange(size)[None] < n[:, None], jnp.take_along_axis(small.tokens, place, 1), 0)
-    forced = (jnp.take_along_axis(small.forced, place, 1) & inside).sum(1)
-    return Window(new, n, small.done, paths.scored, small.length - paths.scored, forced)
+    forced = (jnp.take_along_axis(small.forced, place, 1) & inside & ready[:, None]).sum(1)
+    return Window(new, n, small.done & ready, paths.scored, jnp.where(ready, small.length - paths.scored, 0), forced, ready)
 
 
 def likelihood(small: Slots) -> jax.Array:
@@ -131,18 +138,22 @@ def judge(scorer: Scorer | None, params, small: Slots, seen: Window, ids, paths:
     behind = seen.start + seen.n
     whole = small.length - behind <= (small.reason == STOP_ID)
     paths = Paths(
-        scored=jnp.where(whole, small.length, behind),
+        scored=jnp.where(whole & seen.ready, small.length, behind),
         steps=paths.steps + fresh,
         starts=put(paths.starts, index, seen.start),
         scores=put(paths.scores, index, score),
-        latest=score,
+        latest=jnp.where(seen.ready, score, paths.latest),
     )
     return paths, carry
 
 
-def choose(search: Search, chain: Chain, shape: Shape, slots: Slots, tables, paths: Paths, latest, carry, problems: Problems):
-    """Selects and gathers: (slots, paths, carry, problems, Choice). `latest`: scores to select by, from a lookahead or not."""
+def choose(
+    search: Search, chain: Chain, shape: Shape, slots: Slots, tables, paths: Paths, latest, carry, problems: Problems, ready
+):
+    """Selects and gathers: (slots, paths, carry, problems, Choice). `latest`: scores to select by, from a lookahead or not.
+    `ready`: bool[B], see `Window`."""
     P, W = shape.problems, shape.width
+    mine = ready[: P * W : W]
     value = aggregate(shape.aggregation, paths.scores, paths.steps, latest)
     of_problem = lambda leaf: leaf[: P * W].reshape(P, W, *leaf.shape[1:])  # noqa: E731
     fields = (~slots.done, slots.done, slots.reason, slots.length, slots.prompt_length, slots.tokens, paths.steps, paths.starts)
@@ -150,19 +161,19 @@ def choose(search: Search, chain: Chain, shape: Shape, slots: Slots, tables, pat
     rows = Rows(*map(of_problem, fields))
     selection, state = jax.vmap(search.select)(of_problem(value), rows, key, problems.state)
 
-    last = problems.turn + 1 >= shape.rounds  # nothing more is expanded, so nothing is pruned either
-    parents = jax.vmap(parents_of)(jnp.where(last[:, None], 1, selection.counts))
+    last = mine & (problems.turn + 1 >= shape.rounds)  # nothing more is expanded, so nothing is pruned either
+    parents = jax.vmap(parents_of)(jnp.where((last | ~mine)[:, None], 1, selection.counts))
     own = jnp.arange(slots.done.size)
     absolute = own.at[: P * W].set((parents + W * jnp.arange(P)[:, None]).reshape(-1))
     copies = jnp.zeros_like(own).at[: P * W].set(jax.vmap(copies_of)(parents).reshape(-1))
     if search.cuts:
-        length = slots.length.at[: P * W].set(jnp.where(last[:, None], rows.length, selection.length).reshape(-1))
+        length = slots.length.at[: P * W].set(jnp.where((last | ~mine)[:, None], rows.length, selection.length).reshape(-1))
         slots, paths = cut(chain, slots, tables, paths, length)
-    slots = resume(fork(slots, absolute, copies), jnp.ones_like(slots.done))
+    slots = resume(fork(slots, absolute, copies), ready)
     paths, carry = gather(paths, absolute), gather(carry, absolute)
     over = jnp.zeros_like(slots.done).at[: P * W].set(jnp.repeat(last, W)) & ~slots.done
     slots = dataclasses.replace(slots, done=slots.done | over, reason=jnp.where(over, STOP_LENGTH, slots.reason))
-    problems = Problems(problems.key, problems.turn + 1, state)
+    problems = Problems(problems.key, problems.turn + mine, select_rows(mine, state, problems.state))
     relative = own.at[: P * W].set(parents.reshape(-1))
     return slots, paths, carry, problems, Choice(value, relative, slots.length, slots.done)
 
