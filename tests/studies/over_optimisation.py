@@ -42,7 +42,7 @@ LINES = [(search, vote) for vote in VOTES for search in ("best-of-N", "beam")]
 
 def outcomes(search: str, n: int, sigma: float, bias: float, problems: int) -> Mapping[str, np.ndarray]:
     """{vote: float[P]}, whether its answer is right, of N = `n` responses; beam search keeps about √N of them a step."""
-    engine = engine_of(branching_model({"": RIGHT}, DEPTH), max_slots=max(n, 64))
+    engine = engine_of(branching_model({"": RIGHT}, DEPTH), max_slots=256)
     width = 1 if search == "best-of-N" else int(n**0.5)
     found: dict[str, list[float]] = {vote: [] for vote in VOTES}
     for batch in range(-(-problems // BATCH)):
