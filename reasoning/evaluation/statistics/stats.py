@@ -149,24 +149,32 @@ def ratio(totals, counts, seed: int = 0, resamples: int = RESAMPLES) -> Estimate
 def difference(values, noise: float | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
     """From one difference in [−1, 1] per problem, float[P]. Deterministic in `seed`. Raises InputError when empty."""
     values = _vector(values)
-    mean, count = float(values.mean()), len(values)
+    centre, error = paired_error(values)
     if _dissenters(values) < SCARCE:
-        # Bonett and Price: as if one more problem had been won and one more lost.
-        padded = np.append(values, [1.0, -1.0])
-        error = padded.std() / math.sqrt(len(padded))
-        low, high = max(-1.0, padded.mean() - Z * error), min(1.0, padded.mean() + Z * error)
+        low, high = max(-1.0, centre - Z * error), min(1.0, centre + Z * error)
     else:
         low, high = bootstrap_interval(values, seed, resamples)
-        error = values.std(ddof=1) / math.sqrt(count)
     return Comparison(
-        mean,
+        float(values.mean()),
         float(low),
         float(high),
-        count,
-        minimum_detectable_effect(float(error)),
+        len(values),
+        minimum_detectable_effect(error),
         noise,
         sign_flip_p_value(values, seed, resamples),
     )
+
+
+def paired_error(values) -> tuple[float, float]:
+    """(centre, standard error) of the mean of one difference per problem, float[P] in [−1, 1].
+
+    Where few problems differ, Bonett and Price's: as if one more had been won and one more lost. Raises InputError when empty.
+    """
+    values = _vector(values)
+    if _dissenters(values) < SCARCE:
+        padded = np.append(values, [1.0, -1.0])
+        return float(padded.mean()), float(padded.std() / math.sqrt(len(padded)))
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def bootstrap_interval(

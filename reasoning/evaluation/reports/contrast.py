@@ -1,0 +1,90 @@
+"""Two models, or two ways of training one, on the same problems: runs of scripts/evaluate.py in two groups, paired.
+
+A group has a run for each training seed. The difference is given over problems alone, for the runs that there are, and over
+problems and training runs, for the runs that there might have been.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reasoning.errors import InputError
+from reasoning.evaluation.finished import Finished, open_finished
+from reasoning.evaluation.reports.scores import Row, rows
+from reasoning.evaluation.reports.tables import aligned
+from reasoning.evaluation.statistics.seeds import OverRuns, over_runs
+from reasoning.evaluation.statistics.stats import Comparison, difference
+
+HEADER = ("", "accuracy", "95 % interval", "MDE", "p")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A − B.
+
+    Attributes:
+      a, b: a row for each run, by its directory. given: over problems, these runs given. trained: over runs too, or None where
+        neither side has two. unlike: settings of the method that differ between the sides.
+    """
+
+    a: tuple[tuple[Path, Row], ...]
+    b: tuple[tuple[Path, Row], ...]
+    given: Comparison
+    trained: OverRuns | None
+    unlike: tuple[str, ...]
+
+    def text(self) -> str:
+        """The table and what it leaves open."""
+        lines = []
+        for side, group in (("A", self.a), ("B", self.b)):
+            for path, row in group:
+                one = row.accuracy
+                lines.append((f"{side}  {path}, {row.name}", f"{one.value:.3f}", f"{one.low:.3f} … {one.high:.3f}", "", ""))
+        lines.append(("A − B, of these runs", *_cells(self.given)))
+        if self.trained is not None:
+            lines.append(("A − B, of any training", *_cells(self.trained)))
+        parts = [aligned(HEADER, lines), f"{self.given.n} problems, paired."]
+        if self.trained is None:
+            parts.append("One run a side: nothing is said of other training seeds.")
+        else:
+            single = [side for side, group in (("A", self.a), ("B", self.b)) if len(group) == 1]
+            taken = f"; {single[0]} has one run, which is taken as it is" if single else ""
+            parts.append(f"Of any training: {self.trained.freedom:.1f} degrees of freedom{taken}.")
+        if self.unlike:
+            parts.append(f"The sides are asked differently: {', '.join(self.unlike)}.")
+        return "\n\n".join((parts[0], " ".join(parts[1:])))
+
+
+def contrast(a: Sequence[Path], b: Sequence[Path], label: str, label_b: str = "") -> Contrast:
+    """The runs of A and B at the largest N of a method each. `label_b`: B's method, where it has another label.
+
+    Raises InputError for runs that are not finished or answered different problems, and for an empty side.
+    """
+    if not a or not b:
+        raise InputError("a contrast needs at least one finished run on each side")
+    labels = (label, label_b or label)
+    groups = [[open_finished(path) for path in paths] for paths in (a, b)]
+    first = groups[0][0]
+    for run in (run for group in groups for run in group):
+        asked, wanted = ({name: one.question for name, one in each.problems.items()} for each in (run, first))
+        if asked != wanted:
+            raise InputError(f"{run.workdir} and {first.workdir} asked different problems; compare runs of one task")
+    sides = [tuple((run.workdir, _row(run, name)) for run in group) for group, name in zip(groups, labels, strict=True)]
+    values = [np.array([row.values for _, row in side]) for side in sides]
+    several = max(map(len, values)) > 1
+    settings = [group[0].config["methods"][name] for group, name in zip(groups, labels, strict=True)]
+    unlike = sorted(key for key in settings[0].keys() | settings[1].keys() if settings[0].get(key) != settings[1].get(key))
+    return Contrast(
+        *sides, difference(values[0].mean(0) - values[1].mean(0)), over_runs(*values) if several else None, tuple(unlike)
+    )
+
+
+def _row(run: Finished, label: str) -> Row:
+    return rows(label, run.method(label), run.records(label), float("nan"))[-1]
+
+
+def _cells(found: Comparison | OverRuns) -> tuple[str, ...]:
+    p = f"{found.p_value:.4f}" if found.p_value >= 1e-4 else "< 0.0001"
+    return f"{found.difference:+.3f}", f"{found.low:+.3f} … {found.high:+.3f}", f"{found.mde:.3f}", p
