@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 
+import matplotlib
 import matplotlib.image
 import numpy as np
 import pytest
@@ -211,3 +212,13 @@ def test_missing_seconds_break_the_table(made):
     untimed = dataclasses.replace(made.rows[0], cost=dataclasses.replace(made.rows[0].cost, seconds=math.nan))
     assert tables.cells(untimed)[-1] == "–"
     assert tables.rows_csv([untimed]).splitlines()[1].endswith(",")
+
+
+def test_dark_words_stand_on_dark_cells():
+    """In 0.80 of "Blues" and 0.85 of "RdBu_r" they could hardly be read."""
+    for name, shares, words in (
+        ("Blues", (0.0, 0.4, 0.8, 1.0), "dark dark light light"),
+        ("RdBu_r", (0.0, 0.15, 0.5, 0.85, 1.0), "light light dark light light"),
+    ):
+        inks = [picture.ink_on(matplotlib.colormaps[name](share)) for share in shares]
+        assert inks == ["white" if word == "light" else picture.INK for word in words.split()], name

@@ -9,7 +9,7 @@ from reasoning.evaluation.attacks.rates import Cell
 from reasoning.evaluation.attacks.report import Attacked, cell_at
 from reasoning.evaluation.attacks.tables import number
 from reasoning.evaluation.reports import picture
-from reasoning.evaluation.reports.picture import INK, STYLE
+from reasoning.evaluation.reports.picture import STYLE
 
 
 def pictures(found: Sequence[Attacked], title: str) -> dict[str, bytes]:
@@ -34,7 +34,8 @@ def draw_success(found: Attacked, title: str) -> bytes:
         if cell.effect is None:
             return f"clean rate {cell.success.value:.3f}\n{cell.success.low:.2f} … {cell.success.high:.2f}\n{_price(cell)}"
         effect = cell.effect
-        return f"{effect.difference:+.3f}\n{effect.low:+.2f} … {effect.high:+.2f}\nMDE {effect.mde:.2f}\n{_price(cell)}"
+        numbers = f"{effect.difference:+.3f}\n{effect.low:+.2f} … {effect.high:+.2f}".replace("-", "−")
+        return f"{numbers}\nMDE {effect.mde:.2f}\n{_price(cell)}"
 
     return _map(found, title, value, words, "goal beyond clean rate", "RdBu_r", (-1.0, 1.0))
 
@@ -74,9 +75,8 @@ def _map(
                 if cell is None:
                     continue
                 values[row, column] = value(cell)
-                share = (value(cell) - limits[0]) / (limits[1] - limits[0])
-                dark = share > 0.8 or (share < 0.2 and limits[0] < 0)
-                style = {"color": "white" if dark else INK, "ha": "center", "va": "center", "linespacing": 1.3}
+                colour = matplotlib.colormaps[colours]((value(cell) - limits[0]) / (limits[1] - limits[0]))
+                style = {"color": picture.ink_on(colour), "ha": "center", "va": "center", "linespacing": 1.3}
                 axes.text(column, row, words(cell), fontsize=8, **style)
         edges = {"edgecolors": "white", "linewidth": 2, "vmin": limits[0], "vmax": limits[1]}
         sides = (np.arange(count + 1) - 0.5 for count in (len(levels), len(resources)))  # a single column has them too

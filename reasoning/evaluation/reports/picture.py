@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -64,6 +65,16 @@ def png(axes) -> bytes:
     out = io.BytesIO()
     axes.figure.canvas.print_png(out, metadata={"Software": None})
     return out.getvalue()
+
+
+def ink_on(colour) -> str:
+    """White or INK, whichever stands out more from a matplotlib colour (contrast ratio of WCAG 2.1)."""
+
+    def luminance(colour) -> float:
+        parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] + 0.05
+
+    return "white" if 1.05 / luminance(colour) > luminance(colour) / luminance(INK) else INK
 
 
 def styles_of(names: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from reasoning.evaluation.reports import picture
-from reasoning.evaluation.reports.picture import INK, NAME, NOTE, PLACES, STYLE
+from reasoning.evaluation.reports.picture import NAME, NOTE, PLACES, STYLE
 from reasoning.evaluation.sweeps.measure import Run, Sweep
 
 
@@ -66,8 +66,7 @@ def draw_grid(sweep: Sweep, title: str) -> bytes:
         edges = {"edgecolors": "white", "linewidth": 2}
         image = axes.pcolormesh(range(len(columns)), range(len(rows)), values, cmap="Blues", vmin=low, vmax=high, **edges)
         for (x, y), run in places.items():
-            dark = run.accuracy.value > low + 0.65 * (high - low)
-            style = {"color": "white" if dark else INK, "ha": "center", "va": "center"}
+            style = {"color": picture.ink_on(image.to_rgba(run.accuracy.value)), "ha": "center", "va": "center"}
             axes.text(columns.index(x), rows.index(y), _cell(run), fontsize=9, linespacing=1.4, **style)
         for axis, name, settings in zip((axes.xaxis, axes.yaxis), sweep.plan.axes, (columns, rows), strict=True):
             axis.set_ticks(range(len(settings)), [f"{setting:g}" for setting in settings])
