@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Which traces help? A small model fine-tuned on 1,000 curated, random and longest traces, at equal examples and at equal tokens,
 # several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1).
-# Begins with the pool; what is done is skipped, so it can be stopped at any time and started again. About an hour a training on
-# two cores, 15 of them; minutes each on a GPU.
+# Begins with the pool; what is done is skipped, so it can be stopped at any time and started again. One to two hours a training
+# on two cores, 15 of them. The seeds are of the training; the sets are drawn once.
 #
 #     scripts/ablation.sh                                       # everything, in runs/ablation
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
@@ -17,26 +17,33 @@ OUT=${OUT:-runs/ablation} SEEDS=${SEEDS:-0 1 2} SETS=${SETS:-curated random long
 FAMILIES=${FAMILIES:-chain_sum simple_equations countdown knights_knaves}
 PROBLEMS=${PROBLEMS:-200} EPOCHS=${EPOCHS:-1} EXAMPLES=${EXAMPLES:-8}
 python=$(scripts/setup_env.sh)
+case " $SETS " in *" curated "*) ;; *) echo "SETS must hold curated, which all others are compared with" >&2; exit 2 ;; esac
 
-run() { "$python" "scripts/$1.py" --config "configs/$2" --workdir "$3" "${@:4}" >>"$OUT/log" 2>&1 || { echo "$1 stopped: see $OUT/log" >&2; exit 1; }; }
-spent() { "$python" -c 'import json, sys; print(sum(json.loads(line)["tokens"] for line in open(sys.argv[1])))' "$1"; }
+# A script that is finished returns at once, and refuses a directory of other settings.
+run() {
+  "$python" "scripts/$1.py" --config "configs/$2" --workdir "$3" "${@:4}" >>"$OUT/log" 2>&1 ||
+    { tail -n 1 "$OUT/log" >&2; echo "$1 stopped at $3: see $OUT/log" >&2; exit 1; }
+}
+trained() { [ -d "$1/model" ] || { echo "training of $1 was stopped; start again" >&2; exit 1; }; }
+spent() { "$python" -c 'import json, sys; print(int(sum(json.loads(line)["tokens"] for line in open(sys.argv[1]))))' "$1"; }
 
 mkdir -p "$OUT"
 [ -e "$OUT/pool.jsonl" ] || "$python" scripts/generate_traces.py --config configs/traces.py --output "$OUT/pool.jsonl"
-[ -e "$OUT/curated/longest.jsonl" ] || run curate "curate.py:pool=$OUT/pool.jsonl,difficulty=false" "$OUT/curated"
+run curate "curate.py:pool=$OUT/pool.jsonl,difficulty=false" "$OUT/curated"
 
 for seed in $SEEDS; do
   for set in $SETS; do
     of=$OUT/$set-$seed
     long=epochs=$EPOCHS
     case $set in *-tokens)  # as many as the curated run of this seed took
-      [ -e "$OUT/curated-$seed/metrics.jsonl" ] || { echo "$set needs curated-$seed first" >&2; exit 2; }
+      trained "$OUT/curated-$seed"
       long=tokens=$(spent "$OUT/curated-$seed/metrics.jsonl") ;;
     esac
-    [ -d "$of/model" ] || run train_sft "sft.py:traces=$OUT/curated/${set%-tokens}.jsonl,seed=$seed,$long" "$of" \
+    run train_sft "sft.py:traces=$OUT/curated/${set%-tokens}.jsonl,seed=$seed,$long" "$of" \
       --config.batches.examples="$EXAMPLES" --config.evaluation.every=0 ${TRAIN:-}
+    trained "$of"
     for family in $FAMILIES; do
-      [ -e "$of-$family/report/table.md" ] || run evaluate "sft_evaluation.py:family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family"
+      run evaluate "sft_evaluation.py:family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family"
     done
   done
   echo "seed $seed is done"

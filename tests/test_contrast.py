@@ -21,9 +21,9 @@ CONFIG = {
 }
 
 
-def run(directory, skill: float, **task):
+def run(directory, skill: float, methods=CONFIG["methods"], **task):
     """A finished run of a model that is right so often."""
-    config = CONFIG | {"task": CONFIG["task"] | task, "seed": int(1000 * skill)}
+    config = {"model": "fake", "task": CONFIG["task"] | task, "methods": methods, "seed": int(1000 * skill)}
     engine = FakeEngine({f"sum-{index}": (str(index + 1), skill * (index % 4) / 3) for index in range(40)})
     experiment.evaluate(config, directory, show=False, engine=engine)
     return directory
@@ -74,7 +74,9 @@ def test_runs_are_paired_by_their_place(runs):
     assert made.trained == over_runs(*values)
     text = made.text()
     assert (
-        "A − B, of these runs" in text and "A − B, of any training" in text and "B has one run, which is taken as it is" in text
+        "A − B, of these runs" in text
+        and "A − B, of any training of A" in text
+        and "B has one run, which is taken as it is" in text
     )
     alone = contrast([runs[0.9]], [runs[0.2]], "cot").text()
     assert "of any training" not in alone.split("40 problems")[0] and "nothing is said of other training seeds" in alone
@@ -88,6 +90,11 @@ def test_another_method_or_task_is_compared_in_silence(runs, tmp_path):
         contrast([runs[0.9]], [other], "cot")
     with pytest.raises(InputError, match="has no method 'beam'"):
         contrast([runs[0.9]], [runs[0.2]], "beam")
+    with pytest.raises(InputError, match="is named twice on one side"):
+        contrast([runs[0.9], runs[0.9]], [runs[0.2]], "cot")
+    longer = run(tmp_path / "longer", 0.9, methods={"cot": {"method": "chain_of_thought", "max_tokens": 9}})
+    with pytest.raises(InputError, match="have other settings of 'cot'; a side is one recipe"):
+        contrast([runs[0.9], longer], [runs[0.2]], "cot")
     with pytest.raises(InputError, match="at least one finished run on each side"):
         contrast([], [runs[0.2]], "cot")
 

@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).parent / "golden" / "search"
 WEIGHTS = {"": {"a": 1, "b": 1, "c": 1, "z": 0.3}, "\x04": {"z": 1}}  # the fourth problem ends at once
 VALUES = {"a": 1.0, "b": 0.5, "c": 0.1, "z": 0.2}
 MODEL, SCORER = branching_model(WEIGHTS, depth=4), letter_scorer(VALUES)
-COMMON = {"step_tokens": 6, "rounds": 8, "scorer": SCORER}
+COMMON = {"step_tokens": 6, "rounds": 8, "scorer": SCORER, "share": 0.5}
 BEAM = Searching(Beam(beam_width=2), 4, **COMMON)
 LOOK = Searching(Beam(beam_width=2, rollout=2), 4, **COMMON)
 DVTS = Searching(Dvts(beam_width=2), 4, **COMMON)

@@ -1,5 +1,6 @@
 """The subcommands of scripts/bench.py: measure, print a table, return what a program may read."""
 
+import gc
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,6 +29,7 @@ def run(name: str, measured: Measured, settings: Mapping[str, Any], say: Callabl
     if {"decode", "prefill"} & set(names):
         peers = open_peers(settings["peers"], measured.gguf, settings["threads"], say)
     for each in names:
+        gc.collect()  # the masters and moments of peers that were measured before
         document[each], text = _ONE[each](model, peers, settings)
         say(f"\n{each}\n\n{text}")
     return document

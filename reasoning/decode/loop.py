@@ -6,7 +6,6 @@ Axis legend: `B` slots, `S` cache length, `V` vocabulary.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -199,8 +198,8 @@ def make_step(network: Network, chain: Chain, alternatives: int = 0) -> Callable
 
 
 class Teams(NamedTuple):
-    """Rows that wait for each other, `width` neighbours a team: a chunk of steps ends when `share` of all teams have come to rest
-    in it, so that few slow rows do not hold up the others."""
+    """Rows that wait for each other, `width` neighbours a team: a chunk of steps ends when `share` of the teams that it began
+    with have come to rest, so that few slow rows do not hold up the others."""
 
     width: int
     share: float
@@ -241,7 +240,7 @@ def make_decode(
             live = jnp.any(~(slots.done | slots.pause))
             if teams is not None:
                 arrived = jnp.sum(at_rest(slots, teams.width) & ~resting)
-                live &= arrived < max(1, math.ceil(teams.share * resting.size))
+                live &= arrived < jnp.maximum(1, jnp.ceil(teams.share * jnp.sum(~resting)))
             return (taken < n) & (live if agree is None else agree(live.astype(jnp.int32)) > 0)
 
         def body(carry):

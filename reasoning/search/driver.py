@@ -45,7 +45,7 @@ class Searching:
       aggregation: of the scores of a row's steps, one of `AGGREGATIONS`.
       scorer: None scores a prefix by the policy's own mean log-probability.
       keep: called with the `Tree.record` of each problem before its responses are handed out.
-      share: of the problems that have places, how many must come to the end of a step before there is a round; the others are
+      share: of the problems that are under way, how many must come to the end of a step before there is a round; the others are
         then in the middle of theirs and go on behind it. 1 waits for the longest step of all. It changes no result. None: 0.5,
         but 1 on a CPU with a scorer that reads, since a read of all rows costs more there than waiting.
     """
