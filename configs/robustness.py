@@ -26,7 +26,7 @@ COMMAND
 Generated tokens, estimated: 50,000 each but for the 25,000 of the last (a sample has 8 without a thought, 32 with one of 24
 tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text.
 
-MEASURED: nothing yet.
+MEASURED: docs/results.md, many-shot on sums and injection on word problems, 0.5B: no attack gains more than 0.06.
 """
 
 from configs import common
