@@ -13,7 +13,7 @@ COMMAND
   python scripts/evaluate.py --config configs/tpo.py:n=100,widths,depth=4 --workdir runs/tpo-widths
   python scripts/evaluate.py --config configs/tpo.py:n=100,scorer=oracle,task=asdiv --workdir runs/tpo-asdiv
 
-MEASURED: nothing yet.
+MEASURED: docs/results.md, sums with 0.5B, width 3: rewriting gains nothing, best-of-M at equal tokens 0.26.
 """
 
 from configs import common
