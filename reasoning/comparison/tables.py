@@ -11,7 +11,7 @@ from reasoning.comparison.curves import Curve
 from reasoning.comparison.difficulty import Cell
 from reasoning.comparison.findings import Findings
 from reasoning.comparison.plan import AXES
-from reasoning.evaluation.reports.tables import comma_separated, significant
+from reasoning.evaluation.reports.tables import comma_separated, p_value, significant
 from reasoning.evaluation.statistics.stats import Comparison, Estimate
 
 SCALE = {"flops": (1e9, "GFLOP"), "generated": (1.0, "tokens"), "tokens": (1.0, "tokens"), "seconds": (1.0, "s")}
@@ -81,7 +81,7 @@ def contrasts(found: Sequence[Contrast], axis: str) -> Part:
             f"{'' if one.equal else 'all: '}{significant(one.budget / scale)}",
             f"{significant(one.spent[0] / scale)} : {significant(one.spent[1] / scale)}",
             *_difference(one.found),
-            f"{one.p_value:.4f}" if one.p_value >= 1e-4 else "< 0.0001",
+            p_value(one.p_value),
             one.verdict,
         ]
         for one in found

@@ -13,7 +13,7 @@ import numpy as np
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished, open_finished
 from reasoning.evaluation.reports.scores import Row, rows
-from reasoning.evaluation.reports.tables import aligned
+from reasoning.evaluation.reports.tables import aligned, p_value
 from reasoning.evaluation.statistics.seeds import OverRuns, over_runs
 from reasoning.evaluation.statistics.stats import Comparison, difference
 
@@ -100,5 +100,5 @@ def _row(run: Finished, label: str) -> Row:
 
 
 def _cells(found: Comparison | OverRuns) -> tuple[str, ...]:
-    p = f"{found.p_value:.4f}" if found.p_value >= 1e-4 else "< 0.0001"
-    return f"{found.difference:+.3f}", f"{found.low:+.3f} … {found.high:+.3f}", f"{found.mde:.3f}", p
+    interval = f"{found.low:+.3f} … {found.high:+.3f}"
+    return f"{found.difference:+.3f}", interval, f"{found.mde:.3f}", p_value(found.p_value)

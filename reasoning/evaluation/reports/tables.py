@@ -50,7 +50,7 @@ def versus_cells(versus: Versus) -> list[str]:
         f"{found.difference:+.3f}",
         f"{found.low:+.3f} … {found.high:+.3f}",
         f"{found.mde:.3f}",
-        f"{found.p_value:.4f}" if found.p_value >= 1e-4 else "< 0.0001",
+        p_value(found.p_value),
         f"× {significant(a.cost.flops / b.cost.flops)}" if b.cost.flops else "–",
         verdict,
     ]
@@ -59,6 +59,11 @@ def versus_cells(versus: Versus) -> list[str]:
 def full_name(row: Row) -> str:
     """ "majority, N = 1": with the number even if it is 1."""
     return f"{row.label}, N = {row.samples}"
+
+
+def p_value(value: float) -> str:
+    """Four digits, and no more than a sign-flip test can tell."""
+    return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
 
 def significant(value: float) -> str:

@@ -4,7 +4,7 @@ import difflib
 import math
 from collections.abc import Iterator, Sequence
 
-from reasoning.evaluation.reports.tables import aligned, comma_separated
+from reasoning.evaluation.reports.tables import aligned, comma_separated, p_value
 from reasoning.evaluation.rounds.report import Control, History, Round, Worked, best_of
 
 HEADER = (
@@ -55,11 +55,6 @@ def cells(label: str, line: Round) -> list[str]:
         f"{line.unparsed:.2f}",
         f"{line.lost:.2f}",
     ]
-
-
-def p_value(value: float) -> str:
-    """As in the comparisons of the other tables."""
-    return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
 
 def control_cells(label: str, line: Control) -> list[str]:
