@@ -126,7 +126,8 @@ def _defenders(arg):
             (word, word if word == "free" else budget, {**common_part, "max_thinking": budget})
             for word, budget in BUDGETS.items()
         ]
-    pooled = {"method": arg.defence, "temperature": 0.7, **shared}
+    # Beside a rule the example alone does not teach the form of the answer; budget forcing writes it itself.
+    pooled = {"method": arg.defence, "temperature": 0.7, **shared, "instruction": asked("asdiv").form_steps}
     if arg.attack == "program":  # every number of votes is a loop of its own
         return [(str(votes), votes, {**pooled, "n": votes}) for votes in VOTES]
     return [("votes", list(VOTES), {**pooled, "n": max(VOTES)})]

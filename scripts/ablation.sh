@@ -6,9 +6,9 @@
 #
 #     scripts/ablation.sh                                       # everything, in runs/ablation
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
-#     TRAIN="--config.model=my/model" scripts/ablation.sh       # more flags of scripts/train_sft.py
+#     TRAIN="--config.model=my/model" scripts/ablation.sh       # more flags of scripts/train_sft.py; EVALUATE: of evaluate.py
 #
-# Environment: OUT (runs/ablation), SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8), TRAIN
+# Environment: OUT (runs/ablation), SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8), TRAIN, EVALUATE
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
@@ -43,7 +43,7 @@ for seed in $SEEDS; do
       --config.batches.examples="$EXAMPLES" --config.evaluation.every=0 ${TRAIN:-}
     trained "$of"
     for family in $FAMILIES; do
-      run evaluate "sft_evaluation.py:family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family"
+      run evaluate "sft_evaluation.py:family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family" ${EVALUATE:-}
     done
   done
   echo "seed $seed is done"

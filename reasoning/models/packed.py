@@ -2,9 +2,9 @@
 
     row       a a a a b b b c c . .     segments 1 1 1 1 2 2 2 3 3 0 0     positions 0 1 2 3 0 1 2 0 1 0 0
 
-A token sees the tokens of its own segment up to itself. Queries are taken in chunks; the weights of a chunk, [chunk, T], are
-computed again in the backward pass, so memory is O(T · chunk). Up to `BANDS` spans of queries read no key beyond their own
-end, so that the half of the square that causality empties is for the most part not computed.
+A token sees the tokens of its own segment up to itself. Queries are taken in chunks, equally long, so that next to none is
+padding; the weights of a chunk, [chunk, T], are computed again in the backward pass, so memory is O(T · chunk). Up to `BANDS`
+spans of queries read no key beyond their own end: most of the half of the square that causality empties is not computed.
 
 Axis legend: `B` rows, `T` tokens, `K` kv heads, `G` queries per kv head, `H` head dim, `C` queries of a chunk, `S` keys read.
 """
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from reasoning.models.layers import contract
 
 _MASKED = -1e30
-CHUNK = 512  # queries
+CHUNK = 256  # queries at most
 BANDS = 8
 
 
@@ -42,10 +42,9 @@ class Packed:
         Returns: float32[B, T, K, G, H].
         """
         T = q.shape[1]
-        chunk = min(CHUNK, T)
-        padded = -(-T // chunk) * chunk
-        q, k, v, positions, segments = (_pad(x, padded) for x in (q, k, v, positions, self.segments))
-        chunks = padded // chunk
+        chunks = -(-T // CHUNK)
+        chunk = -(-T // chunks)
+        q, k, v, positions, segments = (_pad(x, chunks * chunk) for x in (q, k, v, positions, self.segments))
         bands, out, start = min(BANDS, chunks), [], 0
         for band in range(bands):
             end = (band + 1) * chunks // bands * chunk
