@@ -6,7 +6,8 @@ Snell et al. 2024, arXiv 2408.03314 (searches beside best-of-N, without budget f
     cpu     sums with a 0.5B model; its first three methods are those of configs/quickstart.py, whose samples it takes over.
             One budget, one "Wait" and one beam search, for 20 minutes; `full` adds more budgets, DVTS and lookahead
     small   sums and word problems with a 1.5B model, larger N
-    s1      the paper's model and sets on accelerators, with a process reward model: what s1 left out
+    s1      the paper's model and sets on eight devices of 80 GB, with a process reward model whose context holds its thoughts:
+            what s1 left out
 
 One pool of samples gives majority, best-of-N, weighted and shortest votes at every N. On the small presets steps are scored by
 the policy's own likelihood, since no reward model comes with them; `prm` and `format` name one, `probe` a file that
@@ -18,7 +19,7 @@ COMMAND
   python scripts/compare.py --config configs/compare.py:full
   python scripts/compare.py --config configs/compare.py:small --workdir runs/small
   python scripts/compare.py --config configs/compare.py:small,n=100,prm=my/prm,format=skywork
-  python scripts/compare.py --config configs/compare.py:s1,n=30,timed=8 --config.mesh.tensor=8
+  python scripts/compare.py --config configs/compare.py:s1,n=30,timed=8
 
 MEASURED: docs/results.md.
 """
@@ -131,7 +132,8 @@ def common_fields(arg):
 def s1(arg):
     """s1.1-32B on s1's sets: budget forcing, votes and searches of one model, at one cost."""
     config = shared(arg.model or "hf:simplescaling/s1.1-32B", arg.seed)
-    samples, prm = arg.samples or 16, {"kind": "prm", "model": "hf:Qwen/Qwen2.5-Math-PRM-7B", "format": "qwen_math"}
+    config.mesh.tensor, config.max_slots = 8, 16  # the rest of the memory is the reward model's cache
+    samples, prm = arg.samples or 16, {"kind": "prm", "model": "hf:RLHFlow/Llama3.1-8B-PRM-Deepseek-Data", "format": "rlhflow"}
     if arg.prm:
         prm = {"kind": "prm", "model": arg.prm, "format": arg.format}
     for name in (arg.tasks or "+".join(S1_SETS)).split("+"):

@@ -49,15 +49,20 @@ def test_cpu_preset_cannot_use_the_samples_of_the_quickstart():
 
 
 def test_s1_preset_needs_more_context_or_memory_than_there_is():
-    """Checked without weights: s1.1-32B in bfloat16, its cache over eight devices of 80 GB, as accelerators hold it."""
-    config = read_config(ROOT / "tests" / "golden" / "configs" / "s1.1-32b.json")
-    made = network(config, ACCELERATOR)
+    """Checked without weights: s1.1-32B and an 8B reward model in bfloat16, weights and caches over eight devices of 80 GB."""
+    config, critic = (read_config(ROOT / "tests/golden/configs" / f"{name}.json") for name in ("s1.1-32b", "llama-3.1-8b"))
+    made, reads = network(config, ACCELERATOR), network(critic, ACCELERATOR)
     for part in runs("s1").values():
+        assert part["mesh"] == {"data": 1, "tensor": 8}, "a search runs on no other mesh"
+        slots = part["max_slots"]
         for label, one in experiment.build_methods(part).items():
             assert one.max_tokens + 1024 <= config.context, label
-            size = bucket_of(make_plan(0, 16, memory=None), one.max_tokens + 1024, config.context)
-            free = int(80e9 - 2 * 32.8e9 / 8)
-            assert slots_of(make_plan(0, 16, memory=free), made, size, parts=8) >= one.n, label
+            size = bucket_of(make_plan(0, slots, memory=None), one.max_tokens + 1024, config.context)
+            free = int(80e9 - 2 * (32.8e9 + 8e9) / 8)
+            if scorer := part["methods"][label].get("scorer"):
+                assert scorer["model"].startswith("hf:RLHFlow/Llama3.1-8B") and size <= critic.context
+                free -= reads.cache_bytes(slots, critic.context) // 8
+            assert slots_of(make_plan(0, slots, memory=free), made, size, parts=8) >= one.n, label
 
 
 def test_command_of_the_docstring_does_not_work():

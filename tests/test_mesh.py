@@ -8,6 +8,7 @@ import functools
 import json
 
 import jax
+import numpy as np
 import pytest
 from doubles.apart import apart
 from doubles.mesh_run import SHAPE
@@ -79,6 +80,17 @@ def test_every_device_holds_its_part_alone():
 def test_reports_count_the_steps_of_the_slowest_shard_and_slots_are_updated_in_place(mesh):
     assert outcome(*mesh)["steps"]
     assert outcome(*mesh)["aliased"] >= 1
+
+
+@pytest.mark.slow
+def test_search_on_a_mesh_is_another_search():
+    """Weights of policy and reward model split over four devices, more than kv heads, or the latter's copied to each."""
+    one, four = (json.loads(apart("-m", "doubles.mesh_search", str(tensor), devices=4)) for tensor in (0, 4))
+    assert set(one) == set(four) == {"lookahead", "apart", "likelihood"}
+    for name, answers in one.items():
+        for sample, (tokens, scores) in answers.items():
+            assert four[name][sample][0] == tokens, (name, sample)
+            np.testing.assert_allclose(four[name][sample][1], scores, atol=1e-5, err_msg=f"{name} {sample}")
 
 
 class Four:

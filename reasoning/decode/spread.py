@@ -113,4 +113,5 @@ class Spread:
         return jax.shard_map(function, mesh=self.mesh, in_specs=ins, out_specs=outs, axis_names={"data"}, check_vma=False)
 
 
+ALONE = Spread(None, WHOLE)
 _REPORT = Report(done=ROWS, pause=ROWS, length=ROWS, emitted=ROWS, steps=WHOLE)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from reasoning.errors import InputError
 from reasoning.models import cache
@@ -58,6 +59,7 @@ class Scorer:
       flops: (tokens that a row holds, new tokens, scores read off them) → analytic FLOPs.
       peek: (params, slots) → float32[B], scores of the rows as they stand in the policy's own slots, for one token a read; None
         where there is no such way. Where there is, a search keeps no carry and asks for nothing else.
+      partition: of the leaves of a carry's `kv`, where the scorer lies on a mesh.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Scorer:
     context: int = 0
     flops: Callable[[int, int, int], float] = lambda held, new, reads: 0.0
     peek: Callable[[Any, Any], jax.Array] | None = None
+    partition: PartitionSpec = PartitionSpec()
 
     @property
     def reads(self) -> bool:
@@ -94,5 +97,6 @@ def check_scores(name: str, scores: np.ndarray, rows: Sequence[str]) -> None:
     if bad.size:
         at = int(bad[0])
         raise InputError(
-            f"scorer {name!r} gave {np.asarray(scores)[at]} for {rows[at]}; check its weights and format, or give it more room"
+            f"scorer {name!r} gave {np.asarray(scores)[at]} for {rows[at]}; check its weights and format, "
+            "and whether its context holds the whole response"
         )

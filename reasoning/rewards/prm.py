@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from reasoning.models import flops
 from reasoning.models.heads import at_last_token
@@ -64,12 +65,13 @@ def make(
         extra=len(reader.lead) + len(reader.tail),
         context=model.config.context,
         flops=flops_of(model, read=flops.head_flops(model.config) if reader.verdict else None),
+        partition=model.network.cache_partition if model.mesh else PartitionSpec(),
         **incremental(model.network, reading(model.network, reader.verdict), reader.lead, reader.tail),
     )
 
 
 def scorer(engine, model: str, format: str, dtype: str = "", marker: str | None = None, ids: bool = False) -> Scorer:
-    """Loads a process reward model (`reasoning.load`) that scores the steps of the engine's responses.
+    """Loads a process reward model (`reasoning.load`) that scores the steps of the engine's responses, onto the engine's mesh.
 
     Args:
       format: a name of `formats.FORMATS`.
@@ -79,7 +81,7 @@ def scorer(engine, model: str, format: str, dtype: str = "", marker: str | None 
     """
     from reasoning.weights.load import load
 
-    return make(load(model, dtype or None), format, policy=engine.model, separator=marker, ids=ids)
+    return make(load(model, dtype or None, mesh=engine.model.mesh), format, policy=engine.model, separator=marker, ids=ids)
 
 
 def judge(

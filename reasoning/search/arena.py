@@ -45,7 +45,7 @@ class Arena:
     def __init__(self, model: Model, programs: Programs, rounds: Rounds, scorer: Scorer | None, rollout: int, tables):
         self._model, self._programs, self._rounds, self._scorer = model, programs, rounds, scorer
         self._rollout, self._tables = rollout, tables
-        self._params = None if scorer is None else scorer.params
+        self._params = None if scorer is None else rounds.placed(scorer.params)
         self._steps = jax.device_put(np.int32(2 * programs.bucket))  # never reached: a row pauses or ends before
         self._everyone = jax.device_put(np.ones(programs.rows, bool))
         self.slots = programs.empty(tables)

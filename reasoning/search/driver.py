@@ -23,6 +23,7 @@ from reasoning.decode.plan import Plan
 from reasoning.decode.programs import Programs, blank_admission
 from reasoning.decode.requests import Job, Response
 from reasoning.decode.schedule import response_of, write_admission
+from reasoning.decode.spread import Spread
 from reasoning.decode.waiting import Queue
 from reasoning.errors import InputError
 from reasoning.models.model import Model
@@ -89,8 +90,8 @@ class Searching:
 
     def check(self, model: Model, slots: int, chain: Chain, jobs: Sequence[Job]) -> None:
         """Raises InputError for what this search cannot run; the engine asks before the first token."""
-        if model.mesh is not None:
-            raise InputError("a search runs on one device; load the model without a mesh")
+        if model.mesh is not None and model.mesh.shape["data"] > 1:
+            raise InputError("a search moves rows among all of its slots, so data of the mesh must be 1; use tensor instead")
         if slots < self.width:
             raise InputError(f"a search of width {self.width} needs as many slots, there are {slots}; raise max_slots")
         if {"step_ends", "step_tokens", "temperature"} - chain.knobs.keys():
@@ -131,7 +132,8 @@ class SearchGroup:
         key, made = (setting.search, functions, shape, ids), programs.more
         self._compiled = made[key].compile_seconds if key in made else 0.0
         if key not in made:
-            made[key] = Rounds(setting.search, setting.scorer, chain, shape, programs.slots, tables, ids)
+            spread = Spread(model.mesh, model.network.cache_partition)
+            made[key] = Rounds(setting.search, setting.scorer, chain, shape, programs.slots, tables, ids, spread)
         self._rounds = made[key]
         self.arena = Arena(model, programs, self._rounds, setting.scorer, setting.search.rollout, tables)
         self._queue = Queue(jobs, entrance, model.params)

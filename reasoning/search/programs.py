@@ -1,5 +1,8 @@
 """The compiled programs of one search in the slots of one bucket, each made ahead of time as the engine's are.
 
+On a mesh ("data" 1: rows are not split) the slots lie as decoding has them, the scorer's keys and values as the scorer says,
+and everything else whole on every device.
+
 Axis legend: `P` problems, `B` slots, `T` tokens of a step.
 """
 
@@ -11,10 +14,12 @@ import jax.numpy as jnp
 
 from reasoning.decode.base import Chain
 from reasoning.decode.slots import Slots
-from reasoning.rewards.base import Scorer
+from reasoning.decode.spread import ALONE, WHOLE, Spread
+from reasoning.rewards.base import Cached, Scorer
 from reasoning.search.base import Search
 from reasoning.search.lookahead import look
 from reasoning.search.rounds import Entry, Shape, choose, empty, enter, judge, window, without_cache
+from reasoning.sharding import mesh_of
 
 
 class Rounds:
@@ -24,53 +29,77 @@ class Rounds:
       empty() → (paths, carry, problems). window(small, paths). judge(params, small, seen, ids, paths, carry (donated)).
       look(small). keep(small part of a carry) → its copy.
       choose(slots (donated), tables, paths, latest, carry (donated), problems, ready).
+      placed(params of the scorer) → the same on the mesh, if there is one.
       compile_seconds: spent here so far.
     """
 
-    def __init__(self, search: Search, scorer: Scorer | None, chain: Chain, shape: Shape, slots: Slots, tables, ids: int):
+    def __init__(
+        self,
+        search: Search,
+        scorer: Scorer | None,
+        chain: Chain,
+        shape: Shape,
+        slots: Slots,
+        tables,
+        ids: int,
+        spread: Spread = ALONE,
+    ):
         """slots, tables: shapes, or arrays of such. ids: tokens of a step at most as the scorer spells it, T'."""
         self.compile_seconds = 0.0
         self.length = slots.tokens.shape[1] if scorer is None else room(scorer, search, shape, slots.tokens.shape[1], ids)
-        self._scorer, self._search, self._shape = scorer, search, shape
+        self._scorer, self._search, self._shape, self._spread = scorer, search, shape, spread
         self._enters: dict[int, Callable] = {}
-        params = None if scorer is None else scorer.params
-        batch = slots.done.shape[0]
-        small, like = without_cache(slots), jax.eval_shape
+        params = None if scorer is None else self.placed(scorer.params)
+        batch, whole = slots.done.shape[0], spread(WHOLE)
+        small, like = without_cache(slots), lambda *args: spread.place(jax.eval_shape(*args), WHOLE)
+        self._kept = spread.mesh and Cached(spread(WHOLE if scorer is None else scorer.partition), whole)  # how a carry lies
 
         make = lambda: empty(scorer, search, shape, batch, self.length)  # noqa: E731
         paths, carry, problems = like(make)
+        carry = Cached(spread.place(carry.kv, self._kept.kv.spec), carry.small) if spread.mesh else carry
         stepped = lambda small, paths: window(small, paths, shape)  # noqa: E731
         seen = like(stepped, small, paths)
-        read = jax.ShapeDtypeStruct((batch, ids), jnp.int32), jax.ShapeDtypeStruct((batch,), jnp.int32)
+        read = like(lambda: (jnp.zeros((batch, ids), jnp.int32), jnp.zeros(batch, jnp.int32)))
         judged = lambda *args: judge(scorer, *args)  # noqa: E731
         chosen = lambda *args: choose(search, chain, shape, *args)  # noqa: E731
 
-        self.empty = self._compile(make)
-        self.window = self._compile(stepped, small, paths)
+        self.empty = self._compile(make, out=(whole, self._kept, whole))
+        self.window = self._compile(stepped, small, paths, out=whole)
         looked = small if scorer is None or scorer.reads else slots
-        self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,))
+        self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,), out=(whole, self._kept))
         held = slots, tables, paths, paths.latest, carry, problems, seen.ready
-        self.choose = self._compile(chosen, *held, donate=(0, 4))
+        self.choose = self._compile(chosen, *held, donate=(0, 4), out=(spread.slots, whole, self._kept, whole, whole))
         if search.rollout:
-            self.look = self._compile(lambda small: look(small, search.rollout_temperature), small)
-            self.keep = self._compile(lambda small: jax.tree.map(jnp.copy, small), carry.small)
+            self.look = self._compile(lambda small: look(small, search.rollout_temperature), small, out=whole)
+            self.keep = self._compile(lambda small: jax.tree.map(jnp.copy, small), carry.small, out=whole)
+
+    def placed(self, params):
+        """`params` of the scorer, those on another device than the mesh's copied to each of its devices."""
+        mesh, whole = self._spread.mesh, self._spread(WHOLE)
+        return params if mesh is None else jax.tree.map(lambda x: x if mesh_of(x) == mesh else jax.device_put(x, whole), params)
 
     def enter(self, params, paths, carry, problems, entry: Entry):
         """`enter`, its carry donated, compiled for each length of `entry.prompts`."""
         size = entry.prompts.shape[1]
         if size not in self._enters:
+            whole = self._spread(WHOLE)
+            out = (whole, self._kept, whole)
             made = lambda *args: enter(self._scorer, self._search, self._shape, *args, self.length)  # noqa: E731
-            self._enters[size] = self._compile(made, params, paths, carry, problems, entry, donate=(2,))
+            self._enters[size] = self._compile(made, params, paths, carry, problems, entry, donate=(2,), out=out)
         return self._enters[size](params, paths, carry, problems, entry)
 
-    def _compile(self, function, *args, donate=()):
+    def _compile(self, function, *args, donate=(), out=None):
         begin = time.perf_counter()
-        compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+        compiled = jax.jit(function, donate_argnums=donate, out_shardings=out).lower(*args).compile()
         self.compile_seconds += time.perf_counter() - begin
         return compiled
 
 
 def room(scorer: Scorer, search: Search, shape: Shape, size: int, ids: int) -> int:
-    """Tokens of the scorer for a row of `size` tokens of the policy: its own spelling of a step, and markers behind each."""
+    """Tokens of the scorer for a row of `size` tokens of the policy: its own spelling of a step, and markers behind each.
+
+    At most its context: behind that it scores NaN, which is an error, and not something it was never trained on.
+    """
     steps = shape.rounds + search.rollout + 1
-    return size * max(1, -(-ids // shape.step_tokens)) + scorer.extra * steps
+    most = size * max(1, -(-ids // shape.step_tokens)) + scorer.extra * steps
+    return min(most, scorer.context or most)
