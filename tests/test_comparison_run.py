@@ -1,6 +1,7 @@
 """A comparison from its configuration to its report, with an engine that writes text from a hash."""
 
 import json
+import math
 import re
 
 import pytest
@@ -11,8 +12,9 @@ from reasoning.comparison.plan import plan
 from reasoning.comparison.report import report
 from reasoning.comparison.run import compare, configs
 from reasoning.errors import InputError
-from reasoning.evaluation import experiment
+from reasoning.evaluation import experiment, scoring
 from reasoning.evaluation.finished import open_finished
+from reasoning.records import dumps, read_lines
 
 LIKELIHOOD = {"kind": "confidence", "measure": "likelihood"}
 METHODS = {
@@ -84,6 +86,28 @@ def test_timed_run_is_not_used_or_done_again(finished):
     served, lines = len(engine.served), (workdir / timed.NAME).read_bytes()
     compare(config(timed=3), workdir, show=False, engine=engine)
     assert (len(engine.served), (workdir / timed.NAME).read_bytes()) == (served, lines)
+
+
+def test_vote_that_was_read_for_is_as_fast_as_one_that_counts(tmp_path):
+    """The timed run of a pool draws its samples; a reward model that reads them comes on top, and its seconds are shared."""
+    reading = {"kind": "doubles.counting_scorer", "name": "counting"}
+    best = {name: {"labels": "pool", "vote": "best", "scorer": spec} for name, spec in (("read", reading), ("sure", LIKELIHOOD))}
+    part = {**config(size=5, curves={"vote": "pool", **best}, primary=[], timed=2), "methods": {"pool": METHODS["pool"]}}
+    (workdir,) = compare(part, tmp_path / "mine", show=False, engine=FakeEngine())
+    times = [line | {"joules": 7.0} for line in read_lines(workdir / timed.NAME)[0]]
+    (workdir / timed.NAME).write_bytes(b"".join(map(dumps, times)))
+    clock = scoring.timings(workdir / "pool", "counting")
+    clock.write_bytes(b"".join(dumps(line | {"seconds": 0.5}) for line in read_lines(clock)[0]))
+    found = findings.find(open_finished(workdir))
+    curves = {curve.name: {point.row.samples: point for point in curve.points} for curve in found.curves}
+    for n, vote in curves["vote"].items():
+        read, sure = curves["read"][n], curves["sure"][n]
+        assert read.row.cost.seconds == pytest.approx(vote.row.cost.seconds + n * 0.5)
+        assert sure.row.cost.seconds == vote.row.cost.seconds, "likelihood is in the records"
+        assert (vote.timed, sure.timed, read.timed) == (True, True, False)
+        assert (vote.joules, sure.joules) == (7.0, 7.0) and math.isnan(read.joules), "nobody measured those of the reading"
+    shown = {line[0]: line[tables.points(found).header.index("seconds")] for line in tables.points(found).lines}
+    assert [name for name, cell in shown.items() if cell.endswith("*")] == ["read"]
 
 
 def test_killed_timed_run_measures_what_is_there_again(finished):

@@ -10,6 +10,7 @@ Axis legend: `P` problems, `K` budgets.
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,9 @@ class Point:
 
     Attributes:
       label: of the method in the run. row: its accuracy, cost and values (`reasoning.evaluation.reports.scores.Row`).
-      timed: whether the seconds are those of a run of its own, else those that its slots were busy.
-      joules: of a problem in that run; NaN if nobody measured them.
+      timed: whether the seconds are those of a run of its own. Else they are of slots, or of a scorer, in a full batch: all of
+        them, or those of a scorer that read the samples for a vote, on top of what the timed run took to draw them.
+      joules: of a problem in that run; NaN if nobody measured them, or not all of them.
     """
 
     label: str
@@ -100,10 +102,27 @@ def _points(run: Finished, line: Line, times: Mapping[tuple[str, int], Time], ha
     for label in line.labels:
         for row in _rows(run, line, label, half):
             time = times.get((label, row.samples))
-            if time is not None:
-                row = dataclasses.replace(row, cost=dataclasses.replace(row.cost, seconds=time.seconds))
-            points.append(Point(label, row, time is not None, time.joules if time else math.nan))
+            if time is None:
+                points.append(Point(label, row))
+                continue
+            apart = _read_apart(run, line, label, row)  # a timed run draws the samples, and nobody reads them
+            extra = row.samples * _reading_seconds(run, label, line.scorer) if apart else 0.0
+            row = dataclasses.replace(row, cost=dataclasses.replace(row.cost, seconds=time.seconds + extra))
+            points.append(Point(label, row, not apart, math.nan if apart else time.joules))
     return tuple(sorted(points, key=lambda point: point.cost("flops")))
+
+
+def _read_apart(run: Finished, line: Line, label: str, row: Row) -> bool:
+    """Whether the line's vote needed tokens to be read that the method itself does not read; likelihood needs none."""
+    own = run.methods[label].scorer
+    if not line.vote or line.scorer is None or row.cost.scorer == 0:
+        return False
+    return own is None or judges.label(own) != judges.label(line.scorer)
+
+
+def _reading_seconds(run: Finished, label: str, spec: Mapping[str, Any]) -> float:
+    """Mean seconds of a sample with the scorer `spec`, in the company of others; NaN if no time was kept."""
+    return sample_seconds(scoring.timings(run.workdir / label, judges.label(spec)))
 
 
 def _rows(run: Finished, line: Line, label: str, half: str) -> list[Row]:
@@ -111,7 +130,7 @@ def _rows(run: Finished, line: Line, label: str, half: str) -> list[Row]:
     seconds, records = sample_seconds(directory / "timings.jsonl"), run.records(label)
     spec = line.scorer if line.vote else method.scorer
     if spec is not None:
-        seconds += sample_seconds(scoring.timings(directory, judges.label(spec)))
+        seconds += _reading_seconds(run, label, spec)
     if line.vote:
         records = run.samples(label) if line.scorer is None else attach(run.samples(label), directory, judges.label(line.scorer))
     if label == half:

@@ -62,10 +62,13 @@ def points(found: Findings) -> Part:
         "prefilled once for all N; uncached: once for each. MDE: the smallest true difference to another run of as many "
         "problems, unpaired, that would be found with probability 0.8. pass@N is what an oracle would choose, no method."
     )
-    if any(not one.timed for curve in found.curves for one in curve.points):
-        note += " * amortised: seconds that slots were busy in a full batch, not the time of waiting for an answer."
+    amortised = any(not one.timed for curve in found.curves for one in curve.points)
+    if amortised:
+        note += " * amortised: seconds that slots, or a scorer, were busy in a full batch, not the time of waiting for an answer."
     if found.devices:
         note += f" seconds without *: from runs of their own on {found.devices}, one N at a time, without compiling."
+        if amortised:
+            note += " A vote by scores that were read afterwards has such a run for its samples, and * for the reading."
     fields = ["curve", "label", "samples", "problems", "accuracy", "low", "high", "mde", "prompt_tokens", "generated_tokens"]
     fields += ["scorer_tokens", "flops", "flops_uncached", "seconds", "timed", "price", "joules", "ceiling"]
     return Part("points", "Accuracy and cost", header, lines, note, fields, values)

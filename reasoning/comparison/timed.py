@@ -30,7 +30,7 @@ NAME = "timed.jsonl"
 
 
 def runs(lines: Sequence[Line], methods: Mapping[str, Method]) -> list[tuple[str, int]]:
-    """(label, N) of all points, each once; a vote cast over a pool afterwards costs what drawing its N samples costs."""
+    """(label, N) of all points, each once: what drawing N samples costs. `curves` adds what a vote had them read for."""
     labels = dict.fromkeys(label for line in lines if not line.ceiling for label in line.labels)
     return [(label, n) for label in labels for n in sizes(methods[label])]
 
