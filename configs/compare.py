@@ -18,6 +18,7 @@ COMMAND
   python scripts/compare.py --config configs/compare.py
   python scripts/compare.py --config configs/compare.py:full
   python scripts/compare.py --config configs/compare.py:small --workdir runs/small
+  python scripts/compare.py --config configs/compare.py:small --workdir runs/small --price=2.5   # of a device-hour; draws nothing
   python scripts/compare.py --config configs/compare.py:small,n=100,prm=my/prm,format=skywork
   python scripts/compare.py --config configs/compare.py:s1,n=30,timed=8
 

@@ -4,7 +4,8 @@
     python scripts/compare.py --config configs/compare.py:small --workdir runs/small
 
 The report is one page that works offline, with tables (Markdown, CSV), pictures and TensorBoard logs beside it. Finished runs in
-the directory of --workdir lend their samples where model, task and method are the same.
+the directory of --workdir lend their samples where model, task and method are the same. --price is of the report alone: the same
+command with another one draws nothing.
 """
 
 from pathlib import Path
@@ -19,6 +20,8 @@ RUN = command.run_flags()
 PROCESSES = command.process_flags()
 REUSE = flags.DEFINE_string("reuse", None, "Finished runs below this directory lend their samples. Unset: that of --workdir.")
 
+PRICE = flags.DEFINE_float("price", None, "Of an hour of one device, in any unit: the report gets a column.", lower_bound=0.0)
+
 
 def main(argv):
     del argv
@@ -27,7 +30,7 @@ def main(argv):
     runs = compare(config, workdir, processes=mine, places=Path(REUSE.value) if REUSE.value else None)
     if not mine.leads:
         return
-    made = report(workdir, runs)
+    made = report(workdir, runs, PRICE.value)
     print(made.text)
     print(f"\npage         {made.page}\ntables       {runs[0] / 'comparison'}\nTensorBoard  tensorboard --logdir {workdir}")
 

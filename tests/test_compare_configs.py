@@ -111,6 +111,9 @@ def test_command_of_the_readme_fails_on_a_model_or_draws_again_what_is_there(tmp
     assert page.stat().st_size > 100_000
     pool = tmp_path / "runs" / "mine" / "chain_sum" / "majority" / "generations.jsonl"
     before, timed = pool.read_bytes(), (pool.parents[1] / "timed.jsonl").read_bytes()
-    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert (again.returncode, again.stdout) == (0, first.stdout)
+    again = subprocess.run([*command, "--price=2"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "at 2 for an hour of a device" in again.stdout and "an hour" not in first.stdout
+    behind = [done.stdout.partition("\n\nContrasts\n")[2] for done in (first, again)]
+    assert behind[0] == behind[1] != "", "a price draws nothing and changes nothing else"
     assert (pool.read_bytes(), (pool.parents[1] / "timed.jsonl").read_bytes()) == (before, timed)

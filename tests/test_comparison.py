@@ -174,11 +174,11 @@ def test_choice_is_judged_on_the_problems_that_made_it():
 
 def test_table_hides_that_seconds_are_amortised_or_a_price_that_was_set():
     curves = (Curve("a", (point("a", 1e9, column(0.5), seconds=10.0),)),)
-    found = types.SimpleNamespace(plan=types.SimpleNamespace(price=36.0, axis="flops"), curves=curves, devices="")
+    found = types.SimpleNamespace(plan=types.SimpleNamespace(price=36.0, axis="flops"), curves=curves, devices="", spread=2)
     part = tables.points(found)
     line = dict(zip(part.header, part.lines[0], strict=True))
-    assert line["seconds"] == "10.0 *" and line["price"] == "0.100"
-    assert "amortised" in part.note
+    assert line["seconds"] == "10.0 *" and line["price"] == "0.200 *", "each of two devices costs 36 an hour"
+    assert "amortised" in part.note and "36 for an hour of a device, on 2 of them" in part.note
     assert len(part.values[0]) == len(part.fields)
 
 

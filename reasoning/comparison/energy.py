@@ -1,6 +1,6 @@
 """Joules that the GPUs of this machine have used, by NVIDIA's management library, where it and such a GPU are there.
 
-The library is optional (`pip install nvidia-ml-py`); without it, or a GPU that counts (from Volta on), there is no number.
+The library is optional (`nvidia-ml-py`, in the extras for CUDA); without it, or a GPU that counts (from Volta on), there is none.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """All that a comparison says about one run: measured once, then written as tables, pictures and a page."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from reasoning.comparison.crossings import Turn
 from reasoning.comparison.curves import Curve, measure
 from reasoning.comparison.difficulty import Cell
 from reasoning.comparison.plan import AXES, Plan, plan
+from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.reports.report import model_name, task_name
 
@@ -27,7 +29,7 @@ class Findings:
       turns: crossings on several axes. cells: curves in bins of difficulty; none without a pool or with few problems.
       choices: the compute-optimal choice at several budgets; none without a pool. charge: what knowing a difficulty costs, on
         the plan's axis. bins: of the choice.
-      devices: of the timed runs, "" without any.
+      devices: of the timed runs, "" without any. spread: over how many devices the run's mesh is.
       easy: float[P], share of the pool that is right, for the reader; empty without a pool.
     """
 
@@ -42,12 +44,23 @@ class Findings:
     charge: float
     bins: int
     devices: str
+    spread: int
     easy: np.ndarray
 
 
-def find(run: Finished) -> Findings:
-    """Measures a finished run. Raises InputError where samples or scores are missing."""
+def find(run: Finished, price: float | None = None) -> Findings:
+    """Measures a finished run.
+
+    Args:
+      price: of a device-hour, instead of the one in the run's configuration.
+    Raises:
+      InputError: samples or scores are missing, a price that is none.
+    """
     planned, names = plan(run.config, run.methods), list(run.problems)
+    if price is not None:
+        if not 0 <= price < math.inf:
+            raise InputError(f"the price of a device-hour is a number ≥ 0, got {price}")
+        planned = dataclasses.replace(planned, price=price)
     times = timed.read(run.workdir)
     curves = measure(run, planned.lines, times)
     axis = planned.axis
@@ -73,5 +86,6 @@ def find(run: Finished) -> Findings:
         charge=charge,
         bins=bins,
         devices=timed.devices(run.workdir),
+        spread=math.prod((run.config.get("mesh") or {}).values()),
         easy=easy,
     )

@@ -4,7 +4,8 @@
     primary   [name, name]: the one contrast that was declared before the run, first minus second; the others are corrected
     pool      label of the method whose samples say how difficult a problem is; "" is the largest one
     axis      cost at which methods are compared: flops, generated, tokens or seconds
-    price     of an hour of the device, in whatever unit; 0 leaves the column out
+    price     of an hour of one device, in whatever unit; 0 leaves the column out. It is part of the run's identity: say it when
+              the report is made (`--price` of scripts/compare.py), which overrides it and can be done again
     timed     problems of the timed runs (`reasoning.comparison.timed`); 0 for none
 
 The methods of one curve are one idea at several budgets. One that votes gives a point for every N of its pool, and `vote` casts

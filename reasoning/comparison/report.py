@@ -43,12 +43,18 @@ class Report(NamedTuple):
     text: str
 
 
-def report(workdir: Path, runs: Sequence[Path]) -> Report:
-    """Writes the report of finished runs that belong together. Raises InputError where something is missing."""
+def report(workdir: Path, runs: Sequence[Path], price: float | None = None) -> Report:
+    """Writes the report of finished runs that belong together.
+
+    Args:
+      price: of a device-hour, instead of those in the runs' configurations.
+    Raises:
+      InputError: something is missing, a price that is none.
+    """
     found, sections, texts = [], [], []
     for path in runs:
         of_run.report(path)
-        one = find(open_finished(path))
+        one = find(open_finished(path), price)
         pictures, parts = picture.draw(one), tables.parts(one)
         _write(path / "comparison", one, pictures, parts)
         found.append(one)

@@ -45,9 +45,10 @@ def points(found: Findings) -> Part:
     for curve in found.curves:
         for point in curve.points:
             row, paid = point.row, point.row.cost
-            price = paid.seconds / 3600 * found.plan.price
-            more = [_number(price)] * rated + [_number(point.joules)] * counted
-            seconds = _number(paid.seconds) + ("" if point.timed or math.isnan(paid.seconds) else " *")
+            price = paid.seconds / 3600 * found.plan.price * found.spread
+            star = "" if point.timed or math.isnan(paid.seconds) else " *"
+            seconds = _number(paid.seconds) + star
+            more = [_number(price) + star] * rated + [_number(point.joules)] * counted
             tokens = f"{paid.tokens:.0f}", f"{point.cost('tokens'):.0f}"
             compute = significant(paid.flops / 1e9), significant(paid.flops_uncached / 1e9)
             lines.append([curve.title(point), str(row.samples), *_estimate(row.accuracy), *tokens, *compute, seconds, *more])
@@ -69,6 +70,9 @@ def points(found: Findings) -> Part:
         note += f" seconds without *: from runs of their own on {found.devices}, one N at a time, without compiling."
         if amortised:
             note += " A vote by scores that were read afterwards has such a run for its samples, and * for the reading."
+    if rated:
+        note += f" price: of the seconds, at {found.plan.price:g} for an hour of a device"
+        note += f", on {found.spread} of them." if found.spread > 1 else "."
     fields = ["curve", "label", "samples", "problems", "accuracy", "low", "high", "mde", "prompt_tokens", "generated_tokens"]
     fields += ["scorer_tokens", "flops", "flops_uncached", "seconds", "timed", "price", "joules", "ceiling"]
     return Part("points", "Accuracy and cost", header, lines, note, fields, values)
