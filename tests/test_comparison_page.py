@@ -1,16 +1,12 @@
 """The page of a comparison: complete in itself, safe whatever a model says, and what a browser makes of it."""
 
 import configparser
-import html.parser
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
+from doubles.opened import Elements, opened
 
 from reasoning.comparison import marking, page
 from reasoning.comparison.browser import Ballot, Bar, Source, browser, fitting, template
@@ -23,8 +19,6 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
     "a5f645400000000049454e44ae426082"
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-EMPTY = {"meta", "img", "input", "br", "link"}  # elements that nothing closes
 WORDS = [b"", b"1 + 1", b" = 3\n", b"Wait", b", it is 2.\n", b"However, I", b" checked.\n", b"Answer:", b" 2", b"<end>"]
 TREE = {
     "problem": "sum 1",
@@ -88,70 +82,6 @@ def whole(data: dict | None) -> str:
     )
     return render("Methods <compared>", f"a model\n{HOSTILE}", [Section("Results", [f"See `a<b`. {HOSTILE}", table]),
                                                           Section("Results", [Picture(PNG, HOSTILE)])], data)  # fmt: skip
-
-
-class Elements(html.parser.HTMLParser):
-    """The elements of a document, each with its attributes and all text in it."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.all, self._open = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        element = {"tag": tag, "text": "", **{name: value or "" for name, value in attrs}}
-        self.all.append(element)
-        if tag not in EMPTY:
-            self._open.append(element)
-
-    def handle_endtag(self, tag):
-        while self._open and self._open.pop()["tag"] != tag:
-            pass
-
-    def handle_data(self, data):
-        for element in self._open:
-            element["text"] += data
-
-    def find(self, tag: str, kind: str = "", **attributes) -> list[dict]:
-        """By name, by one of its classes, and by attributes (class_ for none)."""
-        return [
-            one for one in self.all
-            if one["tag"] == tag and (not kind or kind in one.get("class", "").split())
-            and all(one.get(name.replace("_", "-")) == value for name, value in attributes.items())
-        ]  # fmt: skip
-
-    def texts(self, tag: str, kind: str = "", **attributes) -> list[str]:
-        return [one["text"] for one in self.find(tag, kind, **attributes)]
-
-
-def dumped(program: str, path: Path, hash_: str = "") -> subprocess.CompletedProcess:
-    """The document as text, once its scripts have run."""
-    options = ["--headless=new", "--disable-gpu", "--no-first-run", "--virtual-time-budget=5000", "--dump-dom"]
-    options += ["--no-sandbox"] if os.geteuid() == 0 else []
-    profile = f"--user-data-dir={path.parent}/profile"
-    return subprocess.run([program, *options, profile, path.as_uri() + hash_], capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """(file, state of its address) → the document after its scripts ran in a browser; none of them may have failed."""
-    plain = tmp_path_factory.mktemp("plain") / "plain.html"
-    plain.write_text("<p id=x></p><script>x.textContent = 6 * 7</script>")
-    there = [program for program in map(shutil.which, BROWSERS) if program]
-    # A browser in a box of its own (snap) may not see files in /tmp.
-    working = next((program for program in there if ">42<" in dumped(program, plain).stdout), None)
-    if working is None:
-        pytest.skip(f"{there[0]} opens no page from disk" if there else f"none of {', '.join(BROWSERS)} is installed")
-
-    def run(path: Path, **state) -> Elements:
-        done = dumped(working, path, "#" + urlencode(state, doseq=True) if state else "")
-        found = Elements(done.stdout)
-        assert found.all, done.stderr
-        root = found.find("html")[0]
-        assert (root.get("data-ready"), root.get("data-errors")) == ("true", None)
-        return found
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +229,7 @@ def test_page_grows_beyond_its_limit_or_keeps_the_easy_problems():
     assert len(as_json(some).encode()) < whole_bytes and len(some["problems"]) < some["total"] == 3
 
 
-def test_chosen_problem_lacks_its_text_its_marks_or_its_numbers(opened, file):
+def test_chosen_problem_lacks_its_text_its_marks_or_its_numbers(file):
     dom = opened(file, problem="sum 1", method="single")
     assert dom.texts("p", "question") == ["What is 1 + 1?"] and dom.texts("h3") == ["sum 1"]
     assert [one["text"] for one in dom.find("a", aria_current="true")][1].strip() == "single"
@@ -312,7 +242,7 @@ def test_chosen_problem_lacks_its_text_its_marks_or_its_numbers(opened, file):
     assert "What is 5 + 5?" in prompt and "Think. What is 1 + 1?" in prompt and "open" not in dom.find("details")[0]
 
 
-def test_votes_or_samples_are_not_those_of_the_method_or_text_of_a_model_runs(opened, file):
+def test_votes_or_samples_are_not_those_of_the_method_or_text_of_a_model_runs(file):
     dom = opened(file, problem="sum 1", method="vote", sample=1)
     assert dom.texts("pre", "response") == [HOSTILE] and not [one for one in dom.find("img") if "onerror" in one]
     assert dom.texts("tr", "won") == ["22 samples ✓ wins"] and "no answer" in dom.texts("table", "votes")[0]
@@ -324,7 +254,7 @@ def test_votes_or_samples_are_not_those_of_the_method_or_text_of_a_model_runs(op
     assert "0.5  0.75" in " ".join(dom.texts("dl", "facts"))
 
 
-def test_tree_is_not_drawn_or_says_another_steps_text(opened, file):
+def test_tree_is_not_drawn_or_says_another_steps_text(file):
     dom = opened(file, problem="sum 1", method="search", step="2.0")
     steps = dom.find("a", "step")
     assert len(dom.find("svg", "tree")) == 1 and len(steps) == len(dom.find("circle", "dot")) == 4
@@ -336,7 +266,7 @@ def test_tree_is_not_drawn_or_says_another_steps_text(opened, file):
     assert panel == "round 2, row 0 · score 0.5 · selected by 0.5uno\ntwo\n"
 
 
-def test_filters_in_the_address_change_nothing_or_unknown_names_are_met_with_silence(opened, file):
+def test_filters_in_the_address_change_nothing_or_unknown_names_are_met_with_silence(file):
     dom = opened(file, problem="gone", find="what", right="single", wrong="vote")
     assert "There is no problem “gone” on this page" in dom.texts("p", "message")[0]
     rows = [("hidden" in row, row["text"]) for row in dom.find("li") if "What is" in row["text"] or "Say" in row["text"]]
@@ -347,7 +277,7 @@ def test_filters_in_the_address_change_nothing_or_unknown_names_are_met_with_sil
     assert "There is no method “search” here" in dom.texts("p", "message")[0] and dom.texts("p", "count") == ["1 of 3 problems"]
 
 
-def test_a_click_sorts_or_filters_nothing_or_cannot_be_linked(opened, tmp_path, monkeypatch):
+def test_a_click_sorts_or_filters_nothing_or_cannot_be_linked(tmp_path, monkeypatch):
     """The clicks are a script of the page's own, since it runs no other."""
     clicks = """
     const head = (name) => [...document.querySelectorAll("th button")].find((one) => one.textContent === name);

@@ -1,11 +1,13 @@
 """A comparison from its configuration to its report, with an engine that writes text from a hash."""
 
+import csv
 import json
 import math
 import re
 
 import pytest
 from doubles.fake_engine import FakeEngine
+from doubles.opened import opened
 
 from reasoning.comparison import findings, reuse, tables, timed
 from reasoning.comparison.plan import plan
@@ -204,12 +206,24 @@ def test_config_without_the_field_has_no_curves():
     assert [line.name for line in plan(plain, experiment.build_methods(plain)).lines] == list(METHODS)
 
 
-def test_report_lacks_a_file_or_the_page_a_vote(finished):
-    workdir, _ = finished
-    made = report(workdir, [workdir])
+@pytest.fixture(scope="module")
+def reported(finished):
+    return report(finished[0], [finished[0]], 36.0)
+
+
+def test_report_lacks_a_file_or_the_page_a_vote(finished, reported):
+    workdir, made = finished[0], reported
     out = workdir / "comparison"
     names = {path.name for path in out.iterdir()}
-    assert {"comparison.md", "points.csv", "contrasts.csv", "difficulty.csv", "choice.csv", "tensorboard"} <= names
+    assert {
+        "comparison.md",
+        "points.csv",
+        "contrasts.csv",
+        "crossings.csv",
+        "difficulty.csv",
+        "choice.csv",
+        "tensorboard",
+    } <= names
     assert {"comparison.png", "flops.png", "generated.png", "tokens.png", "seconds.png", "difficulty.png", "choice.png"} <= names
     page = made.page.read_text()
     assert made.page == workdir / "comparison.html" and page.count("data:image/png;base64") == 7
@@ -221,6 +235,34 @@ def test_report_lacks_a_file_or_the_page_a_vote(finished):
     text = (out / "comparison.md").read_text()
     assert text.count("\n## ") >= 4 and "(primary)" in text and "(primary)" in made.text
     assert (workdir / "report" / "table.md").exists()
+    lines = list(csv.DictReader((out / "points.csv").read_text().splitlines()))
+    assert [float(one["price"]) for one in lines] == pytest.approx([float(one["seconds"]) / 100 for one in lines])
+    assert "at 36 for an hour of a device." in made.text
+
+
+@pytest.mark.slow
+def test_page_of_a_real_run_fails_in_a_browser_or_shows_no_table_plot_or_vote(finished, reported):
+    record = next(one for one in open_finished(finished[0]).samples("pool") if one["problem"] == "sum-3" and one["sample"] == 5)
+    dom = opened(reported.page, problem="sum-3", method="pool", sample=5)
+    names = [one["text"] for one in dom.find("th", scope="row")]
+    assert {"one", "vote", "best", "weighted (wide)", "pass@N", "best − vote (primary)"} <= set(names)
+    assert len(dom.find("table", "sortable")) >= 4 and dom.texts("button")
+    plots = {one["alt"] for one in dom.find("img") if one["src"].startswith("data:image/png;base64,")}
+    assert "Accuracy against every kind of cost." in plots and len(plots) == 7
+    assert dom.texts("h3") == ["sum-3"] and dom.texts("pre", "response") == [record["text"]]
+    assert len(dom.find("table", "votes")) == 4 and {"pool", "best", "weighted (pool)", "shortest"} <= set(dom.texts("strong"))
+    assert len([one for one in dom.find("a") if one.get("id", "").startswith("sample-")]) == 8
+
+
+def test_another_price_draws_again_or_is_refused_by_a_finished_run(tmp_path):
+    part, engine = {**config(size=4, curves={}, primary=[]), "methods": {"pool": METHODS["pool"]}}, FakeEngine()
+    for price in (None, 36.0):
+        (workdir,) = compare(part, tmp_path / "mine", show=False, engine=engine)
+        made = tables.points(findings.find(open_finished(workdir), price))
+        assert ("price" in made.header) == ("at 36 for an hour of a device." in made.note) == (price is not None)
+    assert len(engine.served) == 4 * 8, "the second time nothing is drawn"
+    with pytest.raises(InputError, match="price of a device-hour is a number"):
+        findings.find(open_finished(workdir), math.inf)
 
 
 def test_several_tasks_share_a_page_or_mix_their_methods(tmp_path):
