@@ -1,4 +1,8 @@
-"""Where the order of two methods turns: the budget up to which one is the better choice, with its interval over problems."""
+"""Where the order of two methods turns: the budget up to which one is the better choice, with its interval over problems.
+
+Curves are joined over the cost (`reasoning.comparison.curves`) and read off at `GRID` budgets in equal ratios, between which the
+crossing is found over the logarithm: of a range that is a thousandfold, neighbours are a third apart.
+"""
 
 import dataclasses
 import itertools
