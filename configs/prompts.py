@@ -1,5 +1,7 @@
 """Families of prompts beside each other on one task: direct, chain of thought, Chain of Draft, plan-then-solve, few-shot.
 
+The row "few_shot" shows one worked example, since a task has one, and nothing else: the family has the name, no number is meant.
+
 Papers: Xu et al. 2025, arXiv 2502.18600 (Chain of Draft: GPT-4o on GSM8K 91.1 % with 44 tokens, 95.4 % with 205 by steps; weak
 without examples, and for small models); Wang et al. 2023, arXiv 2305.04091 (plan-then-solve); Wei et al. 2022, arXiv 2201.11903.
 The tasks are those of configs/tasks.py. The report says what each family's answers cost, and table.csv what the prompts do.
