@@ -59,7 +59,7 @@ class Scorer:
       flops: (tokens that a row holds, new tokens, scores read off them) → analytic FLOPs.
       peek: (params, slots) → float32[B], scores of the rows as they stand in the policy's own slots, for one token a read; None
         where there is no such way. Where there is, a search keeps no carry and asks for nothing else.
-      partition: of the leaves of a carry's `kv`, where the scorer lies on a mesh.
+      partition: of the leaves of a carry's `kv`, where the scorer lies on a mesh; None is whole on each device.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Scorer:
     context: int = 0
     flops: Callable[[int, int, int], float] = lambda held, new, reads: 0.0
     peek: Callable[[Any, Any], jax.Array] | None = None
-    partition: PartitionSpec = PartitionSpec()
+    partition: PartitionSpec | None = None
 
     @property
     def reads(self) -> bool:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
 
 from reasoning.models import flops
 from reasoning.models.heads import at_last_token
@@ -65,7 +64,7 @@ def make(
         extra=len(reader.lead) + len(reader.tail),
         context=model.config.context,
         flops=flops_of(model, read=flops.head_flops(model.config) if reader.verdict else None),
-        partition=model.network.cache_partition if model.mesh else PartitionSpec(),
+        partition=model.network.cache_partition if model.mesh else None,
         **incremental(model.network, reading(model.network, reader.verdict), reader.lead, reader.tail),
     )
 

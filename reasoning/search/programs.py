@@ -52,7 +52,7 @@ class Rounds:
         params = None if scorer is None else self.placed(scorer.params)
         batch, whole = slots.done.shape[0], spread(WHOLE)
         small, like = without_cache(slots), lambda *args: spread.place(jax.eval_shape(*args), WHOLE)
-        self._kept = spread.mesh and Cached(spread(WHOLE if scorer is None else scorer.partition), whole)  # how a carry lies
+        self._kept = spread.mesh and Cached(spread((scorer and scorer.partition) or WHOLE), whole)  # how a carry lies
 
         make = lambda: empty(scorer, search, shape, batch, self.length)  # noqa: E731
         paths, carry, problems = like(make)
