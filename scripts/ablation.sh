@@ -10,8 +10,8 @@
 #
 # Environment: OUT (runs/ablation), SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8), TRAIN, EVALUATE
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 OUT=${OUT:-runs/ablation} SEEDS=${SEEDS:-0 1 2} SETS=${SETS:-curated random longest random-tokens longest-tokens}
 FAMILIES=${FAMILIES:-chain_sum simple_equations countdown knights_knaves}

@@ -3,6 +3,7 @@
 # Runs on any device that JAX finds, a CPU too. What to look at: docs/performance.md.
 # Usage: scripts/gpu_check.sh [SECONDS_FOR_TESTS]   needs jax for the device, flax, optax, pytest and scipy; fetches no model.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 python=${PYTHON:-python3}

@@ -9,6 +9,7 @@
 # Environment: PYTHON           interpreter to build with (default: the first Python of a supported version that is found)
 #              REASONING_VENV   where the environment lives (default: .venv in the repository)
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${REASONING_VENV:-$root/.venv}

@@ -7,6 +7,7 @@
 #
 # The live comparison with Hugging Face transformers is apart: .ci/run installs it and runs tests/parity.
 set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=$(scripts/setup_env.sh)
