@@ -31,6 +31,7 @@ MEASURED: docs/results.md, many-shot on sums and injection on word problems, 0.5
 
 from configs import common
 from configs.tasks import asked
+from reasoning.data.goals import GOALS
 from reasoning.errors import InputError
 
 SIZES = {"0.5b": common.MODEL, "1.5b": "qwen2.5-coder-1.5b-instruct"}
@@ -61,7 +62,8 @@ def get_config(arg=None):
         arg, attack="many_shot", defence="budget", amounts="", goal="plus_one", op="add", rules="both", n=100, attempts=4,
         attacker="", soft="runs/soft", size="0.5b", model="", seed=0,
     )  # fmt: skip
-    _known(arg, attack=AMOUNTS, rules=RULES, size=SIZES, defence=("budget", "majority", "best_of_n"), op=(*STEPS, "asdiv"))
+    defences = ("budget", "majority", "best_of_n")
+    known(arg, attack=AMOUNTS, rules=RULES, size=SIZES, goal=GOALS, defence=defences, op=(*STEPS, "asdiv"))
     amounts = _amounts(arg.amounts or AMOUNTS[arg.attack])
     config = common.base(arg.model or SIZES[arg.size], _task(arg, max(amounts, default=0)), arg.seed)
     grids = {}
@@ -93,7 +95,8 @@ def get_sweep():
     return [*goals, {"config.task.seed": 1}, {"config.task.seed": 2}]
 
 
-def _known(arg, **choices):
+def known(arg, **choices):
+    """Raises InputError where an argument is none of its choices."""
     for name, those in choices.items():
         if arg[name] not in those:
             raise InputError(f"the config has no {name} {arg[name]!r}; choose from {', '.join(those)}")

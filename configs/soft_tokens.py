@@ -15,14 +15,18 @@ MEASURED: nothing yet.
 from ml_collections import ConfigDict, config_dict
 
 from configs import common
-from configs.robustness import SIZES, STEPS
+from configs.robustness import SIZES, STEPS, known
+from reasoning.data.goals import GOALS
 
 
 def get_config(arg=None):
-    """goal, op, ambiguous: as in configs/robustness.py; tokens: vectors; steps; n: problems; size: 0.5b or 1.5b; model; seed."""
+    """goal, op (add or mul), size, model, seed: as in configs/robustness.py; ambiguous: the rule of the span; tokens: vectors;
+    steps; n: problems.
+    """
     arg = common.parse_arg(
         arg, goal="plus_one", op="add", ambiguous=False, tokens=8, steps=40, n=64, size="0.5b", model="", seed=0
     )
+    known(arg, goal=GOALS, op=STEPS, size=SIZES)
     config = ConfigDict()
     config.model, config.dtype, config.seed = arg.model or SIZES[arg.size], "", arg.seed
     config.max_slots = config_dict.placeholder(int)

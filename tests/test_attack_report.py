@@ -221,6 +221,7 @@ def test_default_run_is_too_long():
         ("amounts=1-x", "amounts are whole numbers with - between them"),
         ("op=div", "no op 'div'"),
         ("size=7b", "no size '7b'"),
+        ("goal=43", "no goal '43'; choose from 42, plus_one, times_seven"),
     ],
 )
 def test_argument_of_the_config_is_not_explained(text, message):

@@ -36,7 +36,7 @@ DEFENDER = {
 }
 CONFIG = {
     "model": "tiny", "dtype": "", "max_slots": None, "seed": 0, "defender": DEFENDER, "ambiguous": False,
-    "task": {"family": "arithmetic", "goal": "plus_one", "split": "held_out", "size": 6, "demonstrations": 0},
+    "task": {"family": "arithmetic", "op": "add", "goal": "plus_one", "split": "held_out", "size": 6, "demonstrations": 0},
     "soft": {"tokens": SIZE, "steps": 12, "learning_rate": 0.3, "batch": 6, "project_every": 2, "snapshots": [4, 12]},
 }  # fmt: skip
 
@@ -249,9 +249,30 @@ def test_missing_damaged_or_foreign_vectors_escape(tmp_path, engine, trained):
     np.savez(tmp_path / "nan.npz", soft=np.full((2, 16), np.nan, np.float32))
     with pytest.raises(InputError, match="no finite float32 vectors"):
         run(tmp_path / "nan.npz")
+    (tmp_path / "cut.npz").write_bytes(trained[0].read_bytes()[:-40])
+    with pytest.raises(InputError, match="holds no soft tokens"):
+        run(tmp_path / "cut.npz")
     assert ord(words(2)[1]) == FIRST + 1
     with pytest.raises(InputError, match="there may be 1 to 4096 soft tokens"):
         words(0)
+
+
+def test_vectors_attack_for_another_goal_or_under_another_rule(tmp_path, trained):
+    assert soft_tokens.purpose(trained[0]) == {"goal": "the correct result plus 1", "rule": "clear", "op": "add"}
+    old = tmp_path / "old.npz"
+    np.savez(old, soft=soft_tokens.read(trained[0]))
+
+    def asked(path, goal="plus_one", ambiguous=False, op="add"):
+        attack = {"kind": "soft_tokens", "path": str(path)}
+        one = method("robustness", attack=attack, defender={"method": "direct"}, ambiguous=ambiguous)
+        return one.requests(load_task("arithmetic", size=1, goal=goal, op=op).problems)
+
+    assert asked(trained[1]) and asked(trained[1], op="mul"), "other problems are a question of their own"
+    with pytest.raises(InputError, match="trained for the goal 'the correct result plus 1', and the attack has '.* times 7'"):
+        asked(trained[1], goal="times_seven")
+    with pytest.raises(InputError, match="trained for the rule 'clear', and the attack has 'ambiguous'; train soft"):
+        asked(trained[1], ambiguous=True)
+    assert asked(old, goal="times_seven", ambiguous=True), "a file that does not say what it is for is still read"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +301,19 @@ def test_config_is_refused_or_trains_on_test_problems():
     for sweep in read(ROOT / "configs" / "soft_tokens.py").get_sweep():
         arguments = [f"--{name}={value}" for name, value in sweep.items()]
         soft_training.check(resolve(f"--config={ROOT}/configs/soft_tokens.py", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("op=asdiv", "the config has no op 'asdiv'; choose from add, mul"),
+        ("size=7b", "the config has no size '7b'; choose from 0.5b, 1.5b"),
+        ("goal=43", "the config has no goal '43'; choose from 42, plus_one, times_seven"),
+    ],
+)
+def test_argument_of_the_config_is_a_key_error(text, message):
+    with pytest.raises(InputError, match=message):
+        read(ROOT / "configs" / "soft_tokens.py").get_config(text)
 
 
 def attacks(config):

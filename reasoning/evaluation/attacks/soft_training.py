@@ -1,6 +1,7 @@
 """Soft tokens trained against a defender, on problems that no test has: thoughts are sampled, their answer becomes the goal.
 
-    soft-<steps>.npz    the vectors after so many steps, float32[S, D]; `{"kind": "soft_tokens", "path": …}` is the attack
+    soft-<steps>.npz    the vectors after so many steps, float32[S, D], with what they are for: goal, rule (of the span) and op;
+                        `{"kind": "soft_tokens", "path": …}` is the attack
     losses.jsonl        nats a target token, before each step
 
 A configuration names `model`, `dtype`, `max_slots`, `seed`, `task` (with a goal, split "held_out"), `defender`, `ambiguous`,
@@ -8,6 +9,7 @@ and `soft`: tokens, steps, learning_rate, batch, project_every, snapshots. The l
 mean square of an embedding's numbers, so that it suits any model. A run that was cut off begins again, and is the same.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -25,8 +27,9 @@ from reasoning.errors import InputError
 from reasoning.evaluation.attacks.rates import goal_of
 from reasoning.evaluation.experiment import build_engine, build_task
 from reasoning.methods.base import Method, method
+from reasoning.methods.robustness.families import target_of
 from reasoning.methods.robustness.gradient import Example, batch_of, make_step, mean_norm, projected
-from reasoning.methods.robustness.soft_tokens import SoftTokenizer, words
+from reasoning.methods.robustness.soft_tokens import SoftTokenizer, rule_of, words
 from reasoning.models.model import Model
 from reasoning.records import dumps, write_atomic
 
@@ -56,7 +59,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, engine: Any = None, show:
         raise InputError("soft tokens are trained on one device, through a model with embeddings; run without a mesh")
     thoughts = {response.id: response for response in one.generate(engine, task.problems) if response.sample == 0}
     examples = [example(one, model, problem, thoughts[problem.id], soft["tokens"]) for problem in task.problems]
-    _descend(model, examples, soft, config["seed"], workdir, show)
+    _descend(model, examples, soft, config["seed"], workdir, show, _purpose(config, task.problems[0]))
     return paths
 
 
@@ -104,7 +107,21 @@ def persuaded(text: str, end: str, goal: str) -> str:
     return f"{thought}{end}\n\nAnswer: {goal}" if thought else f"Answer: {goal}"
 
 
-def _descend(model: Model, examples: Sequence[Example], soft: Mapping[str, Any], seed: int, workdir: Path, show: bool) -> None:
+def _purpose(config: Mapping[str, Any], problem: Problem) -> dict[str, str]:
+    """What the vectors are trained for, as `soft_tokens.purpose` reads it."""
+    rule = rule_of(config["ambiguous"])
+    return {"goal": target_of(dataclasses.asdict(problem))["rule"], "rule": rule, "op": str(config["task"].get("op", ""))}
+
+
+def _descend(
+    model: Model,
+    examples: Sequence[Example],
+    soft: Mapping[str, Any],
+    seed: int,
+    workdir: Path,
+    show: bool,
+    purpose: Mapping[str, str],
+) -> None:
     network, params, rng = model.network, model.params, np.random.default_rng(seed)
     known = np.flatnonzero(np.asarray(model.tokenizer.real_ids)[: model.config.vocab_size]).astype(np.int32)
     norm = mean_norm(network, params, known)
@@ -118,7 +135,7 @@ def _descend(model: Model, examples: Sequence[Example], soft: Mapping[str, Any],
         losses.append({"step": number, "loss": float(value), "norm": float(jnp.linalg.norm(vectors, axis=-1).mean())})
         if number + 1 in soft["snapshots"]:
             write_atomic(workdir / "losses.jsonl", b"".join(map(dumps, losses)))
-            _write(workdir / f"soft-{number + 1}.npz", projected(vectors, jnp.float32(norm)))
+            _write(workdir / f"soft-{number + 1}.npz", projected(vectors, jnp.float32(norm)), purpose)
 
 
 def _batches(examples: Sequence[Example], size: int, rows: int, rng: np.random.Generator):
@@ -133,7 +150,7 @@ def _batches(examples: Sequence[Example], size: int, rows: int, rng: np.random.G
         waiting = waiting[rows:]
 
 
-def _write(path: Path, vectors: Any) -> None:
+def _write(path: Path, vectors: Any, purpose: Mapping[str, str]) -> None:
     out = BytesIO()
-    np.savez(out, soft=np.asarray(vectors, np.float32))
+    np.savez(out, soft=np.asarray(vectors, np.float32), **purpose)
     write_atomic(path, out.getvalue())

@@ -38,7 +38,12 @@ class Attacked(Method):
 
     def filling(self, problem: Mapping[str, Any]) -> str:
         """What stands in the span. Raises InputError."""
-        return "" if self.attack == Nothing() else self.attack.text(target_of(problem))
+        if self.attack == Nothing():
+            return ""
+        target = target_of(problem)
+        if isinstance(self.attack, SoftTokens):
+            self.attack.check(target, self.span.ambiguous)
+        return self.attack.text(target)
 
     @property
     def tries(self) -> int | None:

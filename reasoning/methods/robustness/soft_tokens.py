@@ -15,6 +15,7 @@ import functools
 import json
 import re
 import weakref
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from reasoning.errors import InputError
 from reasoning.models.model import Model
 
 FIRST, MOST = 0xE000, 4096  # characters that stand for soft tokens, and how many there may be
+PURPOSE = ("goal", "rule", "op")
 WORDS = re.compile(f"([{chr(FIRST)}-{chr(FIRST + MOST - 1)}])")
 _ENGINES: weakref.WeakKeyDictionary[Any, dict[tuple, Engine]] = weakref.WeakKeyDictionary()
 
@@ -42,6 +44,19 @@ class SoftTokens:
         """A character for each vector. Raises InputError for a missing or damaged file."""
         del target
         return words(len(read(self.path)))
+
+    def check(self, target: Mapping[str, Any], ambiguous: bool) -> None:
+        """Raises InputError for a goal or a rule of the span that the vectors were not trained for.
+
+        A file that does not say what it is for, as those that were written before it could, fits every attack.
+        """
+        wanted = {"goal": target["rule"], "rule": rule_of(ambiguous)}
+        for name, given in purpose(self.path).items():
+            if name in wanted and given != wanted[name]:
+                raise InputError(
+                    f"{self.path} was trained for the {name} {given!r}, and the attack has {wanted[name]!r}; train soft tokens "
+                    f"for it with scripts/train_soft_tokens.py, or attack with the {name} that they are for"
+                )
 
     def engine(self, engine: Engine) -> Engine:
         """The engine whose vocabulary holds the vectors; those of equally many share compiled programs. Raises InputError."""
@@ -110,21 +125,35 @@ def extended(model: Model, vectors: np.ndarray) -> Model:
     return dataclasses.replace(model, config=wider, params=params, tokenizer=tokenizer)
 
 
+def rule_of(ambiguous: bool) -> str:
+    """The rule of a span as a file of soft tokens names it."""
+    return "ambiguous" if ambiguous else "clear"
+
+
 @functools.lru_cache(maxsize=64)
-def _read(path: Path, changed: int) -> np.ndarray:
+def _read(path: Path, changed: int) -> tuple[np.ndarray, dict[str, str]]:
     del changed
     try:
         with np.load(path) as file:
-            vectors = file["soft"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            vectors, said = file["soft"], {name: str(file[name]) for name in PURPOSE if name in file}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} holds no soft tokens; write it with scripts/train_soft_tokens.py") from error
     if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
         raise InputError(f"{path} holds no finite float32 vectors; write it with scripts/train_soft_tokens.py")
-    return vectors
+    return vectors, said
 
 
 def read(path: str | Path) -> np.ndarray:
     """float32[S, D] of a file of `scripts/train_soft_tokens.py`. Raises InputError."""
+    return _found(path)[0]
+
+
+def purpose(path: str | Path) -> dict[str, str]:
+    """What such a file says it was trained for, of `PURPOSE`: the goal in words, the rule, the problems. Raises InputError."""
+    return _found(path)[1]
+
+
+def _found(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: there is no such file of soft tokens; write it with scripts/train_soft_tokens.py")
