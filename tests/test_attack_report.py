@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import math
+import types
 from pathlib import Path
 
 import matplotlib.image
@@ -17,11 +18,14 @@ from reasoning.errors import InputError
 from reasoning.evaluation import experiment
 from reasoning.evaluation.attacks import plan as attack_plan
 from reasoning.evaluation.attacks import rates as attack_rates
+from reasoning.evaluation.attacks import report as attack_report
+from reasoning.evaluation.attacks import tables as attack_tables
 from reasoning.evaluation.attacks.goodness import goodness, read_scores
 from reasoning.evaluation.attacks.rates import clean_rate, one_attempt, one_of
 from reasoning.evaluation.attacks.report import sizes
 from reasoning.evaluation.attacks.sniping import newcombe, sniping
 from reasoning.evaluation.grading.grader import Grader
+from reasoning.evaluation.reports import tables
 from reasoning.evaluation.reports.report import report
 from reasoning.evaluation.statistics.stats import estimate
 from reasoning.methods.base import method
@@ -105,6 +109,51 @@ def test_longest_samples_are_pooled_before_they_are_ranked():
     # Newcombe's example (d): 5/56 − 0/29
     low, high = newcombe(estimate([1] * 5 + [0] * 51), estimate([0] * 29))
     assert (low, high) == pytest.approx((-0.0381, 0.1926), abs=5e-4)
+
+
+def test_thinking_less_is_not_that_of_the_same_shots():
+    """On 12 of 20 problems the phrase takes 8 of 10 thinking tokens; 10 say the goal with it, and 2 of them without it."""
+    with_it, without, clean = records("g" * 10 + "r" * 10), records("gg" + "r" * 18), records("r" * 20)
+    for index, (one, other) in enumerate(zip(with_it, without, strict=True)):
+        one["thinking"], other["thinking"] = (2 if index < 12 else 10), 10
+    attacks = {
+        "clean": {"kind": "none"},
+        "fewer": {"kind": "many_shot", "shots": 4},
+        "shots": {"kind": "many_shot", "shots": 8},
+        "less": {"kind": "think_less", "shots": 8, "times": 1},
+    }
+    settings = {name: {"attack": one, "defender": {"method": "direct"}} for name, one in attacks.items()}
+    settings["other"] = {**settings["shots"], "ambiguous": True}
+    cells = {"clean": [0, "free"], "less": [8, "free"]}
+    grids = {"g": {"attack": "shots and the phrase", "defence": "thinking tokens", "cells": cells}}
+    pools = {"clean": clean, "fewer": clean, "other": clean, "shots": without, "less": with_it}
+    run = types.SimpleNamespace(
+        config={
+            "methods": {name: {"method": "robustness", **one} for name, one in reversed(settings.items())},
+            "robustness": grids,
+        },
+        identity={},
+        problems=PROBLEMS,
+        methods={name: method("robustness", **one) for name, one in settings.items()},
+        records=pools.get,
+    )
+    (found,) = attack_report.measure(run)
+    (one,) = found.phrases
+    assert (one.label, one.other, one.shots, one.level) == ("less", "shots", 8, "free")
+    assert one.thinking == pytest.approx((5.2, 10.0)) and one.goal == pytest.approx((0.5, 0.1))
+    # Bonett and Price, in units of 8 tokens: 12 ones down, 8 zeros, and one more up and one more down
+    error = 8 * math.sqrt((14 / 22 - (12 / 22) ** 2) / 22)
+    assert (one.less.difference, one.less.low, one.less.high, one.less.mde) == pytest.approx(
+        (-4.8, -8 * 12 / 22 - 1.95996 * error, -8 * 12 / 22 + 1.95996 * error, 2.80159 * error), abs=1e-3
+    )
+    error = math.sqrt((10 / 22 - (8 / 22) ** 2) / 22)
+    assert (one.gained.difference, one.gained.low) == pytest.approx((0.4, 8 / 22 - 1.95996 * error), abs=1e-3)
+    text = attack_tables.text([found], tables.markdown).splitlines()
+    (line,) = (line for line in text if line.startswith("| 8 | free |"))
+    assert [part.strip() for part in line.split("|")[3:9]] == ["5.2", "10.0", "-4.8", "-6.3 … -2.4", "2.8", "0.500"]
+    header, cell = next(line for line in text if "tokens |" in line), next(line for line in text if line.startswith("| less |"))
+    at = [part.strip() for part in header.split("|")].index("thinking")
+    assert cell.split("|")[at].strip() == "5.2"
 
 
 def grid(cells, **changes):

@@ -179,3 +179,10 @@ def scaled(values: Sequence[float]) -> Estimate:
     top = max(values) or 1.0
     found = stats.estimate([value / top for value in values])
     return replace(found, value=found.value * top, low=found.low * top, high=found.high * top, mde=found.mde * top)
+
+
+def scaled_difference(values: Sequence[float]) -> Comparison:
+    """`stats.difference` of differences that are not within [−1, 1]: measured in the largest of them."""
+    top = max(map(abs, values)) or 1.0
+    found = stats.difference([value / top for value in values])
+    return replace(found, difference=found.difference * top, low=found.low * top, high=found.high * top, mde=found.mde * top)

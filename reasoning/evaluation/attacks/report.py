@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reasoning.errors import InputError
+from reasoning.evaluation.attacks.phrase import Phrase, phrase
 from reasoning.evaluation.attacks.plan import Grid, Level, Place, grids
 from reasoning.evaluation.attacks.rates import Attempts, Cell, cell, clean_rate, goals_hit, one_attempt
 from reasoning.evaluation.attacks.sniping import Sniping, sniping
@@ -19,11 +20,16 @@ from reasoning.records import read_lines
 
 @dataclass(frozen=True)
 class Attacked:
-    """One grid with its cells, levels in order and resources ascending, and the longest samples of each level."""
+    """One grid with its cells, levels in order and resources ascending.
+
+    Attributes:
+      sniping: the longest samples of each level. phrases: cells of think_less against the same shots without the phrase.
+    """
 
     grid: Grid
     cells: tuple[Cell, ...]
     sniping: tuple[Sniping, ...]
+    phrases: tuple[Phrase, ...] = ()
 
 
 def measure(run: Finished) -> tuple[Attacked, ...]:
@@ -42,18 +48,19 @@ def measure(run: Finished) -> tuple[Attacked, ...]:
 
 
 def _measured(run: Finished, grid: Grid, grader: Grader) -> Attacked:
-    cells, longest = [], []
+    cells, longest, phrases = [], [], []
     for level in grid.levels:
-        made, attacked = _level(run, grid.at(level), grader)
+        made, attacked, contrasts = _level(run, grid.at(level), grader)
         cells += made
+        phrases += contrasts
         if found := sniping(level, attacked):
             longest.append(found)
-    return Attacked(grid, tuple(cells), tuple(longest))
+    return Attacked(grid, tuple(cells), tuple(longest), tuple(phrases))
 
 
-def _level(run: Finished, places: Sequence[Place], grader: Grader) -> tuple[list[Cell], list[tuple]]:
-    """The cells of one level, and (records, whether each is the goal) of those that are attacked and ask once."""
-    clean, cells, attacked = places[0], [], []
+def _level(run: Finished, places: Sequence[Place], grader: Grader) -> tuple[list[Cell], list[tuple], list[Phrase]]:
+    """The cells of one level, (records, whether each is the goal) of those that are attacked and ask once, and contrasts."""
+    clean, cells, attacked, phrases = places[0], [], [], []
     n = clean.votes or min(votes(run.methods[place.label]) for place in places)
     few = next((place.label for place in places if votes(run.methods[place.label]) < n), None)
     if few is not None:
@@ -69,11 +76,13 @@ def _level(run: Finished, places: Sequence[Place], grader: Grader) -> tuple[list
             if place is not clean:
                 hits = goals_hit([(run.problems[one["problem"]], one["answer"]) for one in records], grader)
                 attacked.append((records, hits))
+                if contrast := phrase(run, place, found, grader, n):
+                    phrases.append(contrast)
             continue
         for k in sizes(method.tries):
             rates[k] = rates[k] if k in rates else clean_rate(*base, k)
             cells.append(cell(place._replace(resource=k), looped(run, place.label, k, grader), rates[k], several=True))
-    return cells, attacked
+    return cells, attacked, phrases
 
 
 def votes(method: Method) -> int:
