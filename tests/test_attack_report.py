@@ -8,7 +8,6 @@ import math
 import types
 from pathlib import Path
 
-import matplotlib.image
 import pytest
 from doubles.config_files import read, resolve
 from doubles.fake_engine import FakeEngine
@@ -16,6 +15,7 @@ from doubles.fake_engine import FakeEngine
 from reasoning.data.tasks import Problem
 from reasoning.errors import InputError
 from reasoning.evaluation import experiment
+from reasoning.evaluation.attacks import picture as attack_picture
 from reasoning.evaluation.attacks import plan as attack_plan
 from reasoning.evaluation.attacks import rates as attack_rates
 from reasoning.evaluation.attacks import report as attack_report
@@ -208,7 +208,31 @@ class Gullible(FakeEngine):
         return dataclasses.replace(given, text=f"Answer: {goal if falls else right}")
 
 
-def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path):
+def written(sheets, title):
+    """{(resource, level): lines of its cell} of the one sheet with this title; all text is inside of its cell."""
+    (axes,) = (one for one in sheets if title in one.get_title(loc="left"))
+    resources, levels = ([label.get_text() for label in side] for side in (axes.get_yticklabels(), axes.get_xticklabels()))
+    found = {}
+    for text in axes.texts:
+        column, row = text.get_position()
+        box, (left, low), (right, high) = (
+            text.get_window_extent(),
+            *(axes.transData.transform((column + side, row + side)) for side in (-0.5, 0.5)),
+        )
+        assert left < box.x0 and box.x1 < right and low < box.y0 and box.y1 < high, text.get_text()
+        found[resources[row], levels[column]] = text.get_text().splitlines()
+    return found
+
+
+def shown(line, name, sign=""):
+    """A number of a line of robustness.csv and its interval, as a cell of a picture says them."""
+    value, low, high = (float(line[f"{name}{part}"]) for part in ("", "_low", "_high"))
+    return [text.replace("-", "−") for text in (f"{value:{sign}.3f}", f"{low:{sign}.2f} … {high:{sign}.2f}")]
+
+
+def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path, monkeypatch):
+    sheets, save = [], attack_picture.picture.png
+    monkeypatch.setattr(attack_picture.picture, "png", lambda axes: (sheets.append(axes), save(axes))[1])
     setting = config("n=24,rules=clear,defence=majority")
     experiment.evaluate(setting, tmp_path, show=False, engine=Gullible(experiment.build_task(setting).problems))
     made = report(tmp_path)
@@ -229,9 +253,20 @@ def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path):
         1 / 3
     )
     assert "beyond clean" in made.text() and "longest 5 %" in (out / "robustness.md").read_text()
+    gained, right = (written(sheets, title) for title in ("clear_many_shot: rate of the attacker's goal", "right answers under"))
+    assert len(gained) == len(right) == len(lines)
+    for line in lines:
+        place, tokens = (line["resource"], line["level"]), f"{float(line['tokens']):,.0f} tokens"
+        rate, interval = shown(line, "neither")
+        assert right[place] == [*shown(line, "right"), f"neither {rate}", interval, tokens]
+        if line["beyond_clean"]:
+            mde = f"MDE {float(line['beyond_clean_mde']):.2f}"
+            assert gained[place] == [*shown(line, "beyond_clean", "+"), mde, tokens]
+        else:
+            rate, interval = shown(line, "goal")
+            assert gained[place] == [f"clean rate {rate}", interval, tokens]
     for name in ("attack-clear_many_shot", "attack-clear_many_shot-accuracy"):
-        picture = matplotlib.image.imread(out / f"{name}.png")
-        assert picture.shape[0] > 500 and picture[..., :3].std() > 0.05
+        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert any(path.stat().st_size > 10_000 for path in (out / "tensorboard").iterdir()), "the pictures are in it"
 
 

@@ -10,6 +10,7 @@ from reasoning.evaluation.attacks.report import Attacked, cell_at
 from reasoning.evaluation.attacks.tables import number
 from reasoning.evaluation.reports import picture
 from reasoning.evaluation.reports.picture import STYLE
+from reasoning.evaluation.statistics.stats import Estimate
 
 
 def pictures(found: Sequence[Attacked], title: str) -> dict[str, bytes]:
@@ -32,7 +33,7 @@ def draw_success(found: Attacked, title: str) -> bytes:
 
     def words(cell: Cell) -> str:
         if cell.effect is None:
-            return f"clean rate {cell.success.value:.3f}\n{cell.success.low:.2f} … {cell.success.high:.2f}\n{_price(cell)}"
+            return f"clean rate {cell.success.value:.3f}\n{_interval(cell.success)}\n{_price(cell)}"
         effect = cell.effect
         numbers = f"{effect.difference:+.3f}\n{effect.low:+.2f} … {effect.high:+.2f}".replace("-", "−")
         return f"{numbers}\nMDE {effect.mde:.2f}\n{_price(cell)}"
@@ -41,13 +42,18 @@ def draw_success(found: Attacked, title: str) -> bytes:
 
 
 def draw_accuracy(found: Attacked, title: str) -> bytes:
-    """PNG of the rate of right answers, with that of neither."""
+    """PNG of the rate of right answers, with that of neither, both with their intervals."""
 
     def words(cell: Cell) -> str:
         right, neither = cell.accuracy, cell.neither
-        return f"{right.value:.3f}\n{right.low:.2f} … {right.high:.2f}\nneither {neither.value:.2f}\n{_price(cell)}"
+        lines = (f"{right.value:.3f}", _interval(right), f"neither {neither.value:.3f}", _interval(neither), _price(cell))
+        return "\n".join(lines)
 
     return _map(found, title, lambda cell: cell.accuracy.value, words, "right answers", "Blues", (0.0, 1.0))
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.low:.2f} … {found.high:.2f}"
 
 
 def _price(cell: Cell) -> str:
