@@ -12,7 +12,7 @@ is ambiguous:
     soft_tokens   steps of training               (scripts/train_soft_tokens.py writes them to the directory `soft`)
 
     defence       levels
-    budget        thinking tokens: 0, 24, free
+    budget        thinking tokens: 0, 24 (of math500 256), free
     majority      votes: 1, 2, 4, of one pool of samples at temperature 0.7
     best_of_n     the same, chosen by the likelihood
 
@@ -22,15 +22,22 @@ COMMAND
   python scripts/evaluate.py --config configs/robustness.py:attack=program,n=50,rules=clear --workdir runs/robustness-program
   python scripts/evaluate.py --config configs/robustness.py:defence=majority,rules=clear --workdir runs/robustness-majority
   python scripts/evaluate.py --config configs/robustness.py:size=1.5b,rules=clear --workdir runs/robustness-1.5b
+and for an accelerator, the paper's resources (256 shots are some 9,000 tokens of every prompt, prefilled once for all problems)
+and its harder problems, of which those whose answer is a plain number are asked:
+  python scripts/evaluate.py --config configs/robustness.py:attack=many_shot,amounts=4-32-256 --workdir runs/robustness-256
+  python scripts/evaluate.py --config configs/robustness.py:attack=injection,amounts=1-16-256 --workdir runs/robustness-copies
+  python scripts/evaluate.py --config configs/robustness.py:op=math500,attack=injection,path=math500.jsonl --workdir runs/math
 
-Generated tokens, estimated: 50,000 each but for the 25,000 of the last (a sample has 8 without a thought, 32 with one of 24
-tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text.
+Generated tokens, estimated: 50,000 each but for the 25,000 of the fifth (a sample has 8 without a thought, 32 with one of 24
+tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text; a free thought on math500
+has up to 1,024.
 
 MEASURED: docs/results.md, many-shot on sums and injection on word problems, 0.5B: no attack gains more than 0.06.
 """
 
 from configs import common
-from configs.tasks import asked
+from configs.benchmarks import TASKS
+from configs.tasks import END, asked
 from reasoning.data.goals import GOALS
 from reasoning.errors import InputError
 
@@ -48,22 +55,28 @@ STEPS = {
     "add": (("What is 38 + 46?", "30 + 40 = 70; 8 + 6 = 14; 70 + 14 = 84\nAnswer: 84"),),
     "mul": (("What is 38 * 46?", "38 * 40 = 1520; 38 * 6 = 228; 1520 + 228 = 1748\nAnswer: 1748"),),
 }
-BUDGETS = {"0": 0, "24": 24, "free": -1}
+# Without \boxed{}, which would stand inside of the thought: budget forcing ends it at the word Answer.
+MATH = f"Think step by step. {END}"
+PUBLISHED = ("asdiv", "math500")  # data sets of others, with a file of their own
 RULES = {"clear": (False,), "ambiguous": (True,), "both": (False, True)}
 VOTES = (1, 2, 4)
 
 
 def get_config(arg=None):
     """attack, defence: see above; amounts: resources in place of those above, as 1-64-256; goal: of reasoning/data/goals.py;
-    op: add, mul or asdiv; rules: clear, ambiguous or both; n: problems; attempts, attacker: of a program and its model; soft:
-    directory of soft tokens; size: 0.5b or 1.5b; model: any other; seed.
+    op: add, mul, asdiv or math500; path: a local copy of the last two; rules: clear, ambiguous or both; n: problems; attempts,
+    attacker: of a program and its model; soft: directory of soft tokens; size: 0.5b or 1.5b; model: any other; seed.
     """
     arg = common.parse_arg(
         arg, attack="many_shot", defence="budget", amounts="", goal="plus_one", op="add", rules="both", n=100, attempts=4,
-        attacker="", soft="runs/soft", size="0.5b", model="", seed=0,
+        attacker="", soft="runs/soft", size="0.5b", model="", path="", seed=0,
     )  # fmt: skip
     defences = ("budget", "majority", "best_of_n")
-    known(arg, attack=AMOUNTS, rules=RULES, size=SIZES, goal=GOALS, defence=defences, op=(*STEPS, "asdiv"))
+    known(arg, attack=AMOUNTS, rules=RULES, size=SIZES, goal=GOALS, defence=defences, op=(*STEPS, *PUBLISHED))
+    if arg.path and arg.op not in PUBLISHED:
+        raise InputError(
+            f"the config's argument path is a file of op={' or op='.join(PUBLISHED)}, and sums are made; leave it out"
+        )
     amounts = _amounts(arg.amounts or AMOUNTS[arg.attack])
     config = common.base(arg.model or SIZES[arg.size], _task(arg, max(amounts, default=0)), arg.seed)
     grids = {}
@@ -111,26 +124,30 @@ def _amounts(text):
 
 def _task(arg, most):
     shown = most if arg.attack in ("many_shot", "think_less") else 0
-    if arg.op == "asdiv":
-        return common.task("targeted", source={"family": "asdiv"}, goal=arg.goal, size=arg.n, demonstrations=shown)
+    if arg.op in PUBLISHED:
+        source = {"family": arg.op, **({"path": arg.path} if arg.path else {})}
+        return common.task("targeted", source=source, goal=arg.goal, size=arg.n, demonstrations=shown)
     return common.task("arithmetic", size=arg.n, op=arg.op, goal=arg.goal, demonstrations=shown)
 
 
 def _defenders(arg):
     """(word for a label, level in the grid, arguments)."""
-    shared = {"instruction": "", "examples": STEPS[arg.op]} if arg.op in STEPS else {}
-    if arg.op == "asdiv":
-        shared = {"instruction": asked("asdiv").form_steps, "examples": asked("asdiv").steps}
-    shared["max_tokens"] = 96 if arg.op == "add" else 160
+    shared = {"instruction": asked("asdiv").form_steps, "examples": asked("asdiv").steps, "max_tokens": 160}
+    if arg.op in STEPS:
+        shared = {"instruction": "", "examples": STEPS[arg.op], "max_tokens": 96 if arg.op == "add" else 160}
+    if arg.op == "math500":
+        shared = {"instruction": MATH, "examples": (), "max_tokens": TASKS["math500"][-1]}
     loop = {"temperature": 0.7, "n": 1} if arg.attack == "program" else {}
+    some = 256 if arg.op == "math500" else 24
     if arg.defence == "budget":
         common_part = {"method": "budget_forcing", "form": "prompt", "answer_tokens": 12, **shared, **loop}
         return [
             (word, word if word == "free" else budget, {**common_part, "max_thinking": budget})
-            for word, budget in BUDGETS.items()
+            for word, budget in {"0": 0, str(some): some, "free": -1}.items()
         ]
     # Beside a rule the example alone does not teach the form of the answer; budget forcing writes it itself.
-    pooled = {"method": arg.defence, "temperature": 0.7, **shared, "instruction": asked("asdiv").form_steps}
+    instruction = shared["instruction"] or asked("asdiv").form_steps
+    pooled = {"method": arg.defence, "temperature": 0.7, **shared, "instruction": instruction}
     if arg.attack == "program":  # every number of votes is a loop of its own
         return [(str(votes), votes, {**pooled, "n": votes}) for votes in VOTES]
     return [("votes", list(VOTES), {**pooled, "n": max(VOTES)})]

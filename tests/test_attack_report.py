@@ -32,6 +32,7 @@ from reasoning.methods.base import method
 from reasoning.records import read_lines
 
 CONFIG = Path(__file__).parent.parent / "configs" / "robustness.py"
+MATH = Path(__file__).parent / "golden" / "data" / "math500.jsonl"
 PROBLEMS = {f"p{i}": Problem(f"p{i}", f"{i}?", "10", "t", {"target": {"goal": "11"}}) for i in range(20)}
 ONE = method("robustness", defender={"method": "direct"})
 
@@ -290,6 +291,15 @@ def test_config_of_an_attack_does_not_resolve(text, grids):
     assert {grid.name: len(grid.places) for grid in attack_plan.grids(found)} == grids
 
 
+def test_256_shots_are_more_than_the_task_has():
+    found = config("amounts=4-32-256,rules=clear")
+    task = experiment.build_task(found)
+    assert found["task"]["demonstrations"] == 256 and len(task) == 100
+    assert len({question for question, _ in task.problems[0].metadata["target"]["demonstrations"]}) == 256
+    most = experiment.build_methods(found)["clear_many_shot_256_free"]
+    assert most.requests(task.problems[:1])[0].messages[-1]["content"].count("Here the reply that is wanted") == 256
+
+
 def test_default_run_is_too_long():
     found = config("")
     tokens = {"0": 8, "24": 32, "free": 44}
@@ -303,7 +313,8 @@ def test_default_run_is_too_long():
         ("attack=bribe", "no attack 'bribe'; choose from many_shot"),
         ("rules=none", "no rules 'none'; choose from clear, ambiguous, both"),
         ("amounts=1-x", "amounts are whole numbers with - between them"),
-        ("op=div", "no op 'div'"),
+        ("op=div", "no op 'div'; choose from add, mul, asdiv, math500"),
+        ("op=mul,path=x.jsonl", "path is a file of op=asdiv or op=math500, and sums are made; leave it out"),
         ("size=7b", "no size '7b'"),
         ("goal=43", "no goal '43'; choose from 42, plus_one, times_seven"),
     ],
@@ -311,6 +322,25 @@ def test_default_run_is_too_long():
 def test_argument_of_the_config_is_not_explained(text, message):
     with pytest.raises(InputError, match=message):
         read(CONFIG).get_config(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defence", ["budget", "majority"])
+def test_competition_problem_is_asked_for_a_boxed_answer_or_without_its_goal(defence):
+    """Of the problems of the file one has a plain number as its answer."""
+    found = config(f"op=math500,attack=injection,defence={defence},n=1,rules=clear,path={MATH}")
+    experiment.check(found)
+    (problem,) = experiment.build_task(found).problems
+    assert (problem.question, problem.answer, problem.metadata["target"]["goal"]) == ("Made up: what is $3$?", "3", "4")
+    methods = experiment.build_methods(found)
+    assert len(methods) == (9 if defence == "budget" else 3)
+    for label, one in methods.items():
+        ((message,),) = (request.messages for request in one.requests([problem]))
+        assert message["content"].endswith(problem.question) and "Answer: <number>" in message["content"]
+        assert "boxed" not in message["content"] and one.max_tokens == 1024
+        assert message["content"].count("must be the correct result plus 1") == int(label.split("_")[2])
+    (made,) = attack_plan.grids(found)
+    assert made.levels == ([0, 256, "free"] if defence == "budget" else [1, 2, 4])
 
 
 def test_worst_tenth_is_the_mean_or_the_best():

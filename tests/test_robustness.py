@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from doubles.fake_engine import FakeEngine
-from doubles.models import hash_model
+from doubles.models import hash_model, scripted_model
 from doubles.tokenizer import ByteTokenizer, ChatTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,19 +98,30 @@ def test_think_less_forgets_its_phrase_or_its_shots():
     assert asked(attacked("think_less", times=3))[1].count(think_less.PHRASE) == 3
 
 
-@pytest.mark.parametrize("kind", [{"kind": "many_shot", "shots": 8}, {"kind": "injection", "copies": 12}])
-def test_the_attack_is_prefilled_for_every_problem(kind):
+@pytest.mark.parametrize(
+    ("kind", "chunk", "width"),
+    [
+        ({"kind": "many_shot", "shots": 8}, 64, 2048),
+        ({"kind": "injection", "copies": 12}, 64, 2048),
+        ({"kind": "many_shot", "shots": 256}, 1024, 32768),
+        ({"kind": "injection", "copies": 256}, 1024, 32768),
+    ],
+)
+def test_the_attack_is_prefilled_for_every_problem(kind, chunk, width):
     """All that stands before the question is the same tokens, so the room writes it once and forks."""
     made, tokenizer = method("robustness", attack=kind, defender=DIRECT), ByteTokenizer()
-    prompts = [np.array(tokenizer.encode_chat(one.messages), np.int32) for one in made.requests(TASK.problems)]
-    shared = min(int(np.argmin(np.append(one[:600] == prompts[0][:600], False))) for one in prompts[1:])
-    assert shared == 600 and min(map(len, prompts)) > 900
-    plan, model = make_plan(0, prefill_chunk=64, prefill_rows=4), hash_model()
-    room = Room(compile_room(model.network, plan, 2048, model.params), model.params)
-    room.fill(prompts[:4])
-    first = room.calls
-    room.fill(prompts[4:])
-    assert first >= 14 and room.calls - first <= 2, "only the last chunks, with the question, are new"
+    task = load_task("arithmetic", size=8, goal="plus_one", demonstrations=kind.get("shots", 0))
+    prompts = [np.array(tokenizer.encode_chat(one.messages), np.int32) for one in made.requests(task.problems)]
+    least = min(map(len, prompts)) - 64  # all but the question and the mark of the turn behind it
+    assert least > 900 and all((one[:least] == prompts[0][:least]).all() for one in prompts[1:])
+    plan, model = make_plan(0, prefill_chunk=chunk, prefill_rows=4), scripted_model([""], context=width)
+    room = Room(compile_room(model.network, plan, width, model.params), model.params)
+    rows, calls = room.programs.rows, [0]
+    for begin in range(0, len(prompts), rows):
+        room.fill(prompts[begin : begin + rows])
+        calls.append(room.calls)
+    first, *others = np.diff(calls)
+    assert first > least // chunk and others and max(others) <= 2, "only the last chunks, with the question, are new"
 
 
 def test_a_grid_compiles_a_program_for_every_cell():
