@@ -1,14 +1,20 @@
 """Runs of TPO from a configuration: killed in any state, shared by processes, mixed wordings, controls, config files."""
 
+import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from doubles import tiny_chat
 from doubles.config_files import read, resolve
+from doubles.mesh_run import random_params
 from doubles.models import hash_model
 from doubles.sayer import Sayer, by_rounds
 
+import reasoning
 from reasoning.data.tasks import Problem
 from reasoning.decode.engine import Engine
 from reasoning.errors import InputError
@@ -21,6 +27,7 @@ from reasoning.evaluation.rounds import report as round_report
 from reasoning.evaluation.run import run as evaluate_alone
 from reasoning.methods import tpo
 from reasoning.methods.base import method
+from reasoning.models.model import Model
 from reasoning.processes import ALONE, Processes
 from reasoning.records import read_lines
 
@@ -127,6 +134,33 @@ def test_record_of_a_run_lacks_a_cost_or_holds_another_answer(tmp_path):
         assert record["ledger"]["sampled"] == sum(one["generated"] for one in histories[name]["rounds"])
         assert record["tokens"] == len(record["ids"])
     assert report(tmp_path).rows[0].label == "tpo"
+
+
+@pytest.mark.slow
+def test_answer_gets_another_score_than_its_reward_head_gives(tmp_path):
+    """The rewards on the disk are those of a forward pass over each question and answer alone, updates too."""
+    shape = dataclasses.replace(
+        tiny_chat.CONFIG, family="qwen2", qkv_bias=True, tie_embeddings=False, language_head=False, num_labels=1
+    )
+    made = Model(shape, random_params(shape), tiny_chat.tokenizer(tmp_path / "tokenizer"))
+    reward = reasoning.load(str(reasoning.save(made, tmp_path / "reward")), dtype="float32")
+    scorer = {"kind": "outcome", "model": str(tmp_path / "reward"), "dtype": "float32"}
+    settings = {"method": "tpo", "width": 2, "depth": 1, "scorer": scorer, "max_tokens": 64, "critic_tokens": 64}
+    config = {**CONFIG, "methods": {"tpo": settings}}
+    experiment.evaluate(config, tmp_path / "run", show=False, engine=Sayer(by_rounds))
+    questions = {one.id: one.question for one in experiment.build_task(config).problems}
+    histories = read_lines(tmp_path / "run" / "tpo" / "rounds.jsonl")[0]
+    assert len(histories) == 3
+    for history in histories:
+        answers = history["answers"]
+        assert [one["answer"] for one in answers] == ["10", "11", "20", "21"]
+        for one in answers:
+            turns = {"user": questions[history["problem"]], "assistant": one["text"]}
+            ids = reward.tokenizer.encode("".join(f"<|im_start|>{who}\n{said}<|im_end|>\n" for who, said in turns.items()))
+            (value,) = np.asarray(reward.scores(np.array([ids]), np.array([len(ids)])))[0]
+            assert one["score"] == pytest.approx(1 / (1 + math.exp(-value)), abs=2e-5)
+        scores = [one["score"] for one in answers]
+        assert len({round(score, 3) for score in scores}) == 4 and history["rounds"][-1]["best"] == int(np.argmax(scores))
 
 
 def test_processes_that_share_problems_come_to_something_else(tmp_path):
