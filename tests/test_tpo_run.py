@@ -155,6 +155,7 @@ def test_answer_gets_another_score_than_its_reward_head_gives(tmp_path):
         answers = history["answers"]
         assert [one["answer"] for one in answers] == ["10", "11", "20", "21"]
         for one in answers:
+            assert "improved" not in one["text"]
             turns = {"user": questions[history["problem"]], "assistant": one["text"]}
             ids = reward.tokenizer.encode("".join(f"<|im_start|>{who}\n{said}<|im_end|>\n" for who, said in turns.items()))
             (value,) = np.asarray(reward.scores(np.array([ids]), np.array([len(ids)])))[0]
