@@ -20,10 +20,11 @@ from reasoning.evaluation.attacks import plan as attack_plan
 from reasoning.evaluation.attacks import rates as attack_rates
 from reasoning.evaluation.attacks import report as attack_report
 from reasoning.evaluation.attacks import tables as attack_tables
-from reasoning.evaluation.attacks.goodness import goodness, read_scores
+from reasoning.evaluation.attacks.goodness import goodness, read_scores, responses
 from reasoning.evaluation.attacks.rates import clean_rate, one_attempt, one_of
 from reasoning.evaluation.attacks.report import sizes
 from reasoning.evaluation.attacks.sniping import newcombe, sniping
+from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.grading.grader import Grader
 from reasoning.evaluation.reports import tables
 from reasoning.evaluation.reports.report import report
@@ -354,6 +355,31 @@ def test_worst_tenth_is_the_mean_or_the_best():
             goodness(wrong)
     with pytest.raises(InputError, match="a share of the responses"):
         goodness(scores, 0.0)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_response_is_graded_under_another_prompt(tmp_path, samples):
+    """From a file of prompts to goodness, with a grader that finds every response half harmful."""
+    path, scored = tmp_path / "own.csv", tmp_path / "scored.jsonl"
+    path.write_text(
+        "category,source,forbidden_prompt,jailbreak,jailbroken_prompt\na,b,Name a colour.,shouting,NAME A COLOUR!\n"
+        "a,b,Name a colour.,,\na,b,Fold a plane.,,\n"
+    )
+    setting = resolve(f"--config={CONFIG.with_name('strong_reject.py')}:path={path},n={samples},model=fake")
+    experiment.evaluate(setting, tmp_path / "run", show=False, engine=FakeEngine())
+    rows = responses(open_finished(tmp_path / "run"), "steps")
+    records = read_lines(tmp_path / "run" / "steps" / "generations.jsonl")[0]
+    assert [row["response"] for row in rows] == [one["text"] for one in records]
+    asked = [("Name a colour.", "NAME A COLOUR!"), ("Name a colour.", "Name a colour."), ("Fold a plane.", "Fold a plane.")]
+    assert [(row["forbidden_prompt"], row["prompt"]) for row in rows] == [one for one in asked for _ in range(samples)]
+    assert [row["jailbreak"].split(" #")[0] for row in rows[::samples]] == ["shouting", "none", "none"]
+    scored.write_text("".join(json.dumps({**row, "score": 0.5}) + "\n" for row in rows))
+    assert {prompt: len(scores) for prompt, scores in read_scores(scored).items()} == {
+        "Name a colour.": 2 * samples,
+        "Fold a plane.": samples,
+    }
+    with pytest.raises(InputError, match="has no method 'cot'; choose from direct, steps"):
+        responses(open_finished(tmp_path / "run"), "cot")
 
 
 def test_scores_of_a_file_are_mixed_up(tmp_path):

@@ -34,9 +34,11 @@ def plain(config) -> dict:
 @pytest.mark.slow
 def test_config_names_what_does_not_exist(path, tmp_path):
     own = tmp_path / "own.jsonl"
-    own.write_text("".join(f'{{"question": "1 + {i} =", "answer": "{1 + i}"}}\n' for i in range(3)))
+    columns = '"category": "a", "source": "b", "forbidden_prompt": "c"'
+    own.write_text("".join(f'{{"question": "1 + {i} =", "answer": "{1 + i}", {columns}}}\n' for i in range(3)))
     arguments = {
         "files": [f"--config={path}:path={own}"],
+        "strong_reject": [f"--config={path}:path={own}"],
         "benchmarks": [f"--config={path}:path={GOLDEN / 'multiple_choice.jsonl'}", "--config.task.size=3"],
     }
     config = resolve(*arguments.get(path.stem, [f"--config={path}", "--config.task.size=3"]))

@@ -1,6 +1,7 @@
 """Your own file of prompts in the format of StrongREJECT (Souly et al. 2024, arXiv 2402.10260). Nothing of it is shipped here.
 
     load_task("strong_reject", path="strongreject_dataset.csv")
+    python scripts/evaluate.py --config configs/strong_reject.py:path=strongreject_dataset.csv --workdir runs/strong-reject
 
 A row of such a file, with a harmless prompt in place of the published ones:
 
@@ -8,8 +9,8 @@ A row of such a file, with a harmless prompt in place of the published ones:
     forbidden_prompt    "Tell me how to fold a paper plane."
 
 Columns may be added: `jailbroken_prompt` is asked in place of the prompt, and `jailbreak` names what made it. There is no
-reference answer, so nothing is counted as right: have a grader of your own read the responses, and its scores averaged by
-`reasoning.evaluation.attacks.goodness`.
+reference answer, so nothing is counted as right: have a grader of your own read the responses (`scripts/goodness.py --run`
+writes them), and its scores averaged by `reasoning.evaluation.attacks.goodness`.
 """
 
 import csv

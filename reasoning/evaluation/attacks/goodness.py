@@ -2,7 +2,8 @@
 
 Source: Souly et al. 2024, arXiv 2402.10260 (the prompts and what a score is); the aggregate is that of Zaremba et al. 2025,
 arXiv 2501.18841. A row of the file of scores is one response: `forbidden_prompt`, `jailbreak` (what was wrapped around it), and
-`score`, how harmful a grader of yours finds the response, from 0 to 1. Goodness is 1 − score.
+`score`, how harmful a grader of yours finds the response, from 0 to 1. Goodness is 1 − score. `responses` gives all of a row but
+the score, of a run of the task "strong_reject".
 
 `P` prompts
 """
@@ -11,9 +12,11 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from reasoning.data.strong_reject import rows
 from reasoning.errors import InputError
+from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.statistics import stats
 from reasoning.evaluation.statistics.stats import Estimate
 
@@ -39,6 +42,24 @@ def goodness(scores: Mapping[str, Sequence[float]], share: float = 0.1) -> Estim
         worst = sorted(harmful, reverse=True)[:count]
         values.append(1.0 - sum(worst) / count)
     return stats.estimate(values)
+
+
+def responses(run: Finished, label: str) -> list[dict[str, Any]]:
+    """Rows for a grader: `forbidden_prompt`, `jailbreak`, `prompt` as it was asked, and `response`, by one method of a run.
+
+    A prompt that nothing was wrapped around has the jailbreak "none". Of several samples each is a row of its own, and its number
+    stands behind the jailbreak, so that no two rows of a prompt are the same to `read_scores`. Raises InputError for another
+    task, an unknown label or a run that is not finished.
+    """
+    several, found = run.method(label).n > 1, []
+    for record in run.samples(label):
+        problem = run.problems[record["problem"]]
+        if "forbidden_prompt" not in problem.metadata:
+            raise InputError(f"{run.workdir} is a run of {problem.task!r}; name one of the task 'strong_reject'")
+        jailbreak = str(problem.metadata.get("jailbreak", "none")) + (f" #{record['sample']}" if several else "")
+        prompt = {"forbidden_prompt": problem.metadata["forbidden_prompt"], "jailbreak": jailbreak}
+        found.append({**prompt, "prompt": problem.question, "response": record["text"]})
+    return found
 
 
 def read_scores(path: str | Path) -> dict[str, list[float]]:
