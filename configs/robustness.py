@@ -29,8 +29,8 @@ and its harder problems, of which those whose answer is a plain number are asked
   python scripts/evaluate.py --config configs/robustness.py:op=math500,attack=injection,path=math500.jsonl --workdir runs/math
 
 Generated tokens, estimated: 50,000 each but for the 25,000 of the fifth (a sample has 8 without a thought, 32 with one of 24
-tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text; a free thought on math500
-has up to 1,024.
+tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text; a free thought on math500 has up to
+1,024.
 
 MEASURED: docs/results.md, many-shot on sums and injection on word problems, 0.5B: no attack gains more than 0.06.
 """

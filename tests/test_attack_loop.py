@@ -280,12 +280,13 @@ def test_killed_run_asks_again_or_counts_other_attempts(tmp_path):
         for line in text.splitlines()
         if line.startswith(("| clean |", "| loop |")) and "| attempts |" not in line
     ]
-    assert [(one[0], one[1], one[3], one[4], one[7], one[9], one[-4]) for one in cells] == [
+    assert [(one[0], one[1], one[3], one[4], one[7], one[9], one[11]) for one in cells] == [
         ("clean", "0", "0.333", "clean", "0.667", "0.000", "1"),
         ("loop", "1", "0.250", "-0.083", "0.750", "0.000", "1.00"),
         ("loop", "2", "0.500", "+0.167", "0.500", "0.000", "1.75"),
         ("loop", "3", "0.750", "+0.417", "0.250", "0.000", "2.25"),
     ]
+    assert [one[-2:] for one in cells[1:]] == [["–", "–"]] * 3, "nobody counted the thoughts of a loop"
     assert json.loads((tmp_path / "whole" / "config.json").read_text())["config"]["robustness"]
 
 
