@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from doubles import tiny_chat
+from doubles.apart import apart
 from doubles.ports import free_port
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import reasoning
 from reasoning.data.traces import Trace, write_traces
 from reasoning.errors import InputError
-from reasoning.train import lora, settings, sft
+from reasoning.train import identity, lora, settings, sft
 from reasoning.train.sft import split, train
 from reasoning.weights.export import flat
 
@@ -139,6 +140,63 @@ def test_killed_run_is_another_run(whole, files, monkeypatch):
     board = EventAccumulator(str(events), size_guidance={"scalars": 0}).Reload()
     assert [point.step for point in board.Scalars("train/loss")] == list(range(1, 9))
     assert [point.step for point in board.Scalars("evaluation/sums/accuracy")] == [0, 4, 8]
+
+
+MOVED = """
+import contextlib, json, sys
+from pathlib import Path
+from reasoning.train import sft
+from test_train_sft import strike
+config, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
+assert sft.train(config, folder / "stayed", show=False)
+later = sft._Log.later
+strike(sft, 3, "SIGTERM")
+assert not sft.train(config, folder / "moved", show=False)
+sft._Log.later = later
+config["mesh"]["fsdp"] = config["batches"]["rows"] = 2
+for _ in range(2):
+    with contextlib.redirect_stderr(sys.stdout):
+        assert sft.train(config, folder / "moved", show=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_is_bound_to_the_mesh_of_a_machine_that_is_gone(files, tmp_path):
+    """Begun on one device and stopped, ended on two: the losses of the run that stayed, and a note of where it moved."""
+    said = apart("-c", MOVED, json.dumps(config_of(files)), str(tmp_path), devices=2)
+    stayed, moved = lines(tmp_path / "stayed"), lines(tmp_path / "moved")
+    assert [line["step"] for line in moved] == list(range(1, 9)) and moved[:3] == stayed[:3]
+    np.testing.assert_allclose([line["loss"] for line in moved], [line["loss"] for line in stayed], rtol=1e-5)
+    whats = ["mesh.fsdp was 1, now 2", "batches.rows was 1, now 2"]
+    assert [said.count(f"note: {what}; behind step 3 the bits may differ") for what in whats] == [1, 1]  # not in the third start
+    about = json.loads((tmp_path / "moved" / "config.json").read_text())
+    assert about["training"]["mesh"]["fsdp"] == 2
+    assert about["changes"] == [{"after_step": 3, "what": what} for what in whats]
+    (events,) = (tmp_path / "moved" / "tensorboard").iterdir()
+    (note,) = EventAccumulator(str(events)).Reload().Tensors("notes")
+    assert note.step == 3 and "; ".join(whats).encode() in note.tensor_proto.string_val[0]
+
+
+def test_what_changed_is_forgotten_or_dated_wrongly(files, tmp_path):
+    """Moved twice; then the later checkpoint is lost, so that steps 3 and 4 are taken again on the third mesh."""
+
+    def start(step, **changes):
+        mine = identity.check(tmp_path, config_of(files, **changes), "data", "source", settings.LAST_BITS)
+        identity.write(tmp_path, mine)  # and killed here: the next start still knows
+        mine = identity.check(tmp_path, config_of(files, **changes), "data", "source", settings.LAST_BITS)
+        new = identity.goes_on(mine, step)
+        identity.write(tmp_path, mine)
+        return new, [(change["after_step"], change["what"]) for change in mine["changes"]], mine["hash"]
+
+    first, second = "mesh.fsdp was 1, now 2", "mesh.fsdp was 2, now 4"
+    *begun, name = start(0)
+    assert begun == [[], []]
+    assert start(2, mesh__fsdp=2) == ([first], [(2, first)], name)
+    assert start(4, mesh__fsdp=4) == ([second], [(2, first), (4, second)], name)
+    assert start(2, mesh__fsdp=4) == ([], [(2, first), (2, second)], name)
+    assert start(0, mesh__fsdp=4, batches__rows=2) == ([], [], name)
+    with pytest.raises(InputError, match="seed was 0, now 1"):
+        start(2, mesh__fsdp=4, batches__rows=2, seed=1)
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
     metrics.jsonl       a line a step
     evaluations.jsonl   a line an evaluation during training: scores, and texts of some samples
-    tensorboard/        both, and the configuration as text
+    tensorboard/        both, and the configuration as text, and as notes what of it changed on the way
 
 A resumed run goes on behind the step of its checkpoint: lines of later steps, which a killed process had written, are dropped and
 will be written again, and the event file is made anew from the lines that stay. So every step stands exactly once in each.
@@ -12,7 +12,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,21 @@ class Monitor:
       lines: of metrics.jsonl, as they stand. evaluated: steps of which there is an evaluation.
     """
 
-    def __init__(self, directory: Path, config: Mapping[str, Any], step: int, total: int, show: bool = True):
+    def __init__(
+        self,
+        directory: Path,
+        config: Mapping[str, Any],
+        step: int,
+        total: int,
+        show: bool = True,
+        changes: Iterable[Mapping[str, Any]] = (),
+    ):
         """Opens the files of a run directory.
 
         Args:
           step: steps that the run has taken; lines beyond are dropped. total: steps that it will take.
           show: a progress bar on standard error.
+          changes: as `reasoning.train.identity` keeps them, for TensorBoard.
         Raises:
           InputError: a damaged line, a step without a line, a directory that cannot be written.
         """
@@ -63,6 +72,12 @@ class Monitor:
         self._events = Events(directory / "tensorboard")
         began = self.lines[0]["time"] if self.lines else time.time()
         self._events.text("config", f"```json\n{json.dumps(config, indent=2, ensure_ascii=False)}\n```", 0, began)
+        notes: dict[int, list[str]] = {}
+        for change in changes:
+            notes.setdefault(change["after_step"], []).append(change["what"])
+        for after, what in notes.items():
+            text = f"{'; '.join(what)}: behind step {after} the bits may differ from those of an unchanged run"
+            self._events.text("notes", text, after, began)
         for line in self.lines:
             self._view(line)
         for line in evaluations:

@@ -32,6 +32,11 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "checkpoints": ("every", "keep"),
     "evaluation": ("every", "tasks", "dtype", "max_slots"),
 }
+# What changes no number of a run but in its last bits: a run may go on with other values than it was begun with.
+LAST_BITS = (
+    "mesh.data", "mesh.fsdp", "mesh.tensor", "batches.rows", "step.remat", "step.scan_layers",
+    "checkpoints.every", "checkpoints.keep",
+)  # fmt: skip
 _PLAIN = ("model", "seed", "epochs", "max_steps", "tokens", "export_dtype")
 _DTYPES = ("float32", "bfloat16", "float16")
 

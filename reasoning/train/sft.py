@@ -7,7 +7,9 @@
     adapters.safetensors  what was trained, if that was adapters
     model/                the model, in the layout of Hugging Face
 
-Killed at any moment and started again, it goes on from the last checkpoint, and on a CPU ends with the same bits.
+Killed at any moment and started again, it goes on from the last checkpoint, and on a CPU ends with the same bits. It may go on
+on another mesh, with other rows a micro-batch, remat or scan_layers (`settings.LAST_BITS`): losses are then the same but for
+rounding, and the bits may be others from there on. config.json and TensorBoard ("notes") say behind which step that was.
 """
 
 import contextlib
@@ -78,13 +80,14 @@ def train(
             print(f"{encoded.counts}; {total} steps of {layout.examples} examples", file=sys.stderr)
 
         # ------------------------------------------------------------------ is it this directory's run?
-        mine = identity.check(workdir, config, identity.digest_of([*encoded.examples, *unseen]), model.source)
+        data = identity.digest_of([*encoded.examples, *unseen])
+        mine = identity.check(workdir, config, data, model.source, settings.LAST_BITS)
+        learner = Learner(config, model, total)  # which refuses a mesh that there is not, before it is written down
         _meet("identity")
         if processes.leads:
             identity.write(workdir, mine)
 
-        # ------------------------------------------------------------------ what learns, and where it was left
-        learner = Learner(config, model, total)
+        # ------------------------------------------------------------------ where it was left
         checkpoints = stack.enter_context(Checkpoints(workdir / "checkpoints", config["checkpoints"]["keep"]))
         step, begun = 0, checkpoints.restore(learner.abstract(), mine["hash"])
         if begun:
@@ -97,7 +100,8 @@ def train(
         tasks = Trials(config["evaluation"], workdir / "evaluations", config["model"], config["seed"], show)
         monitor = None
         if processes.leads:
-            monitor = stack.enter_context(Monitor(workdir, config, step, total, show))
+            _note(workdir, mine, step)
+            monitor = stack.enter_context(Monitor(workdir, config, step, total, show, mine["changes"]))
             tasks.forget_after(step)
         log = _Log(learner, monitor, batches.steps, processes)
 
@@ -191,6 +195,15 @@ class _Log:
         if following is None:
             self.clock.pause()
             self._monitor.sync()
+
+
+def _note(workdir: Path, mine: dict[str, Any], step: int) -> None:
+    """Writes down what has changed since the last start, behind `step`."""
+    if not mine["changes"]:
+        return
+    for what in identity.goes_on(mine, step):
+        print(f"note: {what}; behind step {step} the bits may differ from those of an unchanged run", file=sys.stderr)
+    identity.write(workdir, mine)
 
 
 def _due(every: int, step: int, total: int) -> bool:
