@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -90,9 +91,13 @@ def same_weights(one, other) -> bool:
 COMMAND = """
 import json, sys
 from pathlib import Path
+from reasoning.records import Lines
 from reasoning.train import sft
-from test_train_sft import strike
-strike(sft, 5, "SIGKILL")
+from test_train_sft import strike, strike_evaluation
+if sys.argv[3] == "evaluation":
+    strike_evaluation(Lines, 4)
+else:
+    strike(sft, int(sys.argv[3]), "SIGKILL")
 sft.train(json.loads(sys.argv[1]), Path(sys.argv[2]), show=False)
 """
 
@@ -109,6 +114,18 @@ def strike(module, step, name, put=setattr):
     put(module._Log, "later", struck)
 
 
+def strike_evaluation(lines, step):
+    """SIGKILL to this process when the evaluation of `step` has written the first of its answers."""
+    append = lines.append
+
+    def struck(self, record):
+        append(self, record)
+        if self.path.match(f"evaluations/{step}/*/*/generations.jsonl"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    lines.append = struck
+
+
 @pytest.fixture(scope="module")
 def whole(files):
     """The uninterrupted run."""
@@ -117,21 +134,32 @@ def whole(files):
     return config, files / "whole"
 
 
+@pytest.mark.parametrize("where", ["drawn", "1", "8", "evaluation"])
 @pytest.mark.slow
-def test_killed_run_is_another_run(whole, files, monkeypatch):
-    """Killed with −9 behind an arbitrary step, and stopped with SIGTERM behind another; then finished."""
+def test_killed_run_is_another_run(whole, files, monkeypatch, where):
+    """Killed with −9 while a step runs (the first, the last, one that is drawn anew each time) or in an evaluation; finished."""
     config, uninterrupted = whole
-    workdir = files / "killed"
+    workdir = files / f"killed-{where}"
+    drawn = where == "drawn"
+    if drawn:
+        where = os.environ.get("KILLED_AT") or str(random.SystemRandom().randint(1, 8))
+        print(f"killed at step {where}; KILLED_AT={where} repeats it")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
-    command = [sys.executable, "-c", COMMAND, json.dumps(config), str(workdir)]
+    command = [sys.executable, "-c", COMMAND, json.dumps(config), str(workdir), where]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
-    assert 4 <= len(lines(workdir)) <= 5
-    with monkeypatch.context() as patch:
-        strike(sft, 6, "SIGTERM", patch.setattr)
-        assert not train(config, workdir, show=False)
-    assert [line["step"] for line in lines(workdir)] == list(range(1, 7))
-    assert not (workdir / "model").exists()
+    if where == "evaluation":
+        assert len(lines(workdir)) == 4 and len(lines(workdir, "evaluations.jsonl")) == 1
+        assert [len(file.read_text().splitlines()) for file in (workdir / "evaluations" / "4").rglob("generations.jsonl")] == [1]
+    else:
+        assert len(lines(workdir)) == int(where) - 1
+    if drawn:  # and once more, with SIGTERM
+        stopped = min(int(where) + 1, 7)
+        with monkeypatch.context() as patch:
+            strike(sft, stopped, "SIGTERM", patch.setattr)
+            assert not train(config, workdir, show=False)
+        assert [line["step"] for line in lines(workdir)] == list(range(1, stopped + 1))
+        assert not (workdir / "model").exists()
     assert train(config, workdir, show=False)
     assert lines(workdir) == lines(uninterrupted)
     assert lines(workdir, "evaluations.jsonl") == lines(uninterrupted, "evaluations.jsonl")
