@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from doubles import tiny_chat
@@ -22,7 +23,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import reasoning
 from reasoning.data.traces import Trace, write_traces
 from reasoning.errors import InputError
-from reasoning.train import identity, lora, settings, sft
+from reasoning.models.flops import head_flops, layer_matrix_entries
+from reasoning.train import identity, lora, settings, sft, speed
+from reasoning.train.monitor import SCALARS
 from reasoning.train.sft import split, train
 from reasoning.weights.export import flat
 
@@ -48,6 +51,7 @@ CONFIG = {
     "checkpoints": {"every": 2, "keep": 2},
     "evaluation": {"every": 0, "dtype": "float32", "max_slots": 2, "tasks": {}},
 }  # fmt: skip
+PEAK = 1e12  # FLOP/s of a device, as far as `whole` knows
 TIMES = {"time", "tokens_per_second", "mfu", "memory_gb"}  # what differs from run to run
 
 
@@ -130,7 +134,9 @@ def strike_evaluation(lines, step):
 def whole(files):
     """The uninterrupted run."""
     config = config_of(files, evaluation__every=4, evaluation__tasks={"sums": SUMS})
-    assert train(config, files / "whole", show=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "peak_flops", lambda: PEAK)
+        assert train(config, files / "whole", show=False)
     return config, files / "whole"
 
 
@@ -239,6 +245,26 @@ def test_model_learns_nothing_or_is_not_the_one_exported(whole):
     assert np.all(np.isfinite(model.logits(np.array([prompt]))))
     old = flat(reasoning.load(config["model"], "float32").params)
     assert not any(np.array_equal(leaf, old[path]) for path, leaf in flat(model.params).items() if leaf.ndim > 1)
+
+
+@pytest.mark.slow
+def test_speed_and_memory_are_invented_or_shown_nowhere(whole):
+    """A step has a speed where the one before it was looked at as well: each second, for checkpoints are saved in between."""
+    found = [json.loads(line) for line in (whole[1] / "metrics.jsonl").read_text().splitlines()]
+    assert [line["mfu"] is None for line in found] == [line["tokens_per_second"] is None for line in found] == [True, False] * 4
+    for line in found[1::2]:
+        flops = line["mfu"] * PEAK * jax.local_device_count() * line["tokens"] / line["tokens_per_second"]
+        least = 6 * tiny_chat.CONFIG.num_layers * layer_matrix_entries(tiny_chat.CONFIG) * line["tokens"]
+        least += 3 * head_flops(tiny_chat.CONFIG) * line["targets"]
+        assert least < flops < 2 * least and 0 < line["tokens_per_second"] < 1e6  # above it: attention
+    assert all(0.05 < line["memory_gb"] < 100 and line["update_norm"] < 10 for line in found)
+    assert all((line["update_norm"] > 0) == (line["learning_rate"] > 0) for line in found)  # which ends at 0
+    (events,) = (whole[1] / "tensorboard").iterdir()
+    board = EventAccumulator(str(events), size_guidance={"scalars": 0}).Reload()
+    for name in ("mfu", "memory_gb", "tokens_per_second", "update_norm"):
+        shown = {line["step"]: line[name] for line in found if line[name] is not None}
+        points = {point.step: point.value for point in board.Scalars(SCALARS[name])}
+        assert points == pytest.approx(shown, rel=1e-6), name
 
 
 # ---------------------------------------------------------------------------------------------------- as users start it
