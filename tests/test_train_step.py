@@ -152,6 +152,37 @@ def test_chunks_of_queries_see_other_keys(monkeypatch):
     np.testing.assert_allclose(quick(lambda *a: forward(*a))(*arguments), whole, atol=2e-5)
 
 
+@pytest.mark.parametrize(("length", "chunk"), [(257, 256), (576, 256), (600, 256), (91, 10)])
+def test_the_rest_behind_whole_chunks_is_attended_wrongly(length, chunk, monkeypatch):
+    """Outputs and gradients of rows of several chunks (of several a band, where chunks are small) against the whole square."""
+    monkeypatch.setattr(packed, "CHUNK", chunk)
+    monkeypatch.setattr(packed, "BANDS", 3)
+    rng, window = np.random.default_rng(0), 90 if chunk == 256 else 20
+    q, out = (jnp.asarray(rng.standard_normal((2, length, 1, 2, 4)), jnp.float32) for _ in range(2))
+    k, v = (jnp.asarray(rng.standard_normal((2, length, 1, 4)), jnp.float32) for _ in range(2))
+    ends = np.array([[length // 3, length - 5], [length - 1, length]])  # two segments, and padding behind the first row's
+    at = np.arange(length)
+    segments = np.where(at < ends[:, :1], 1, np.where(at < ends[:, 1:], 2, 0)).astype(np.int32)
+    positions = np.where(segments == 2, at - ends[:, :1], at).astype(np.int32)
+    seen = (segments[:, :, None] == segments[:, None]) & (at[:, None] >= at) & (at[:, None] - at < window)
+
+    def plain(q, k, v):
+        scores = jnp.einsum("btkgh,bskh->bkgts", q, k)
+        weights = jax.nn.softmax(jnp.where(seen[:, None, None], scores, -jnp.inf), axis=-1)
+        return jnp.einsum("bkgts,bskh->btkgh", weights, v)
+
+    def ours(q, k, v):
+        return packed.Packed(jnp.asarray(segments)).attend(q, k, v, jnp.asarray(positions), window, "float32")
+
+    @quick
+    def both(*inputs):
+        found = [jax.vjp(attend, *inputs) for attend in (ours, plain)]
+        return [(value, *pull(out)) for value, pull in found]
+
+    for one, other in zip(*both(q, k, v), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
 @pytest.mark.parametrize("size", [1 << 30, 4 * 3 * 40 * 4])
 def test_chunks_of_logits_have_another_gradient(size, monkeypatch):
     monkeypatch.setattr(losses, "CHUNK_BYTES", size)
