@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from doubles import tiny_chat
 from doubles.fake_engine import FakeEngine
 
+import reasoning
 from configs import curate as page
 from reasoning.data.curation import near_duplicates
 from reasoning.data.curation.why import Why
@@ -232,6 +234,26 @@ def test_one_right_answer_of_many_counts_as_solved(tmp_path):
     assert 0 < share["t-07"] < 0.5 <= share["t-08"]
     assert set(difficulty.drop(pool()[7:9], share=0.5, **options)) == {"t-08"}
     assert set(difficulty.drop(pool()[7:9], share=share["t-07"], **options)) == {"t-07", "t-08"}
+
+
+@pytest.mark.slow
+def test_the_filter_works_with_an_engine_that_there_is_not(tmp_path):
+    """A model of files on the disk, loaded, asked and judged; it can say nothing but sevens. Started again, it asks nothing."""
+    folder = tiny_chat.write(tmp_path / "tiny")
+    (seven,) = reasoning.load(folder).tokenizer.encode("7", bos=False)
+    method = {"method": "budget_forcing", "form": "prompt", "max_thinking": 2, "max_tokens": 13, "answer_tokens": 3}
+    method["knobs"] = {"bias_ids": [seven], "bias_values": [1e4]}
+    config = {"model": str(folder), "max_slots": 2, "seed": 0, "methods": {"attempt": method}}
+    references = {"a": "777", "b": "8", "c": "7", "d": "777"}
+    traces = [Trace(name, f"What is {name}?", "step", "Answer: 1", answer) for name, answer in references.items()]
+    options = {"models": {"small": config}, "workdir": tmp_path / "difficulty", "show": False}
+    lines = [json.loads(line) for line in generations(tmp_path / "difficulty", traces, options)]
+    assert {one["problem"]: one["answer"] for one in lines} == dict.fromkeys(references, "777")
+    asked = {path: path.read_bytes() for path in (tmp_path / "difficulty").rglob("*.jsonl")}  # seconds too
+    assert len(asked) >= 3
+    solved = difficulty.drop(traces, **options)
+    assert solved == {name: Why("solved by small", "attempt") for name in ("a", "d")}
+    assert {path: path.read_bytes() for path in asked} == asked
 
 
 def generations(folder, traces, options):
