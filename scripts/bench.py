@@ -5,7 +5,8 @@
     python scripts/bench.py long --model random:tiny --median 2048   # answers of up to 32k tokens; on a GPU random:1.5b
     python scripts/bench.py forcing --peers transformers-f32        # budget forcing against s1's loop over transformers
     python scripts/bench.py search --rounds 3                # problems together, steps read once
-    python scripts/bench.py sft --peers transformers         # fine-tuning steps; packing: what it gains
+    python scripts/bench.py sft --peers transformers,transformers-f32   # fine-tuning steps, under autocast and in float32
+    python scripts/bench.py packing                          # what packing gains
     python scripts/bench.py decode --model random:0.5b --peers none --batch 8
 
 What the columns mean: docs/performance.md. Leave the machine alone meanwhile: rounds are interleaved, so that a drift meets
@@ -34,7 +35,7 @@ REQUESTS = flags.DEFINE_integer("requests", 128, "mixed: requests; long takes ha
 SLOTS = flags.DEFINE_integer("slots", 32, "mixed, stages, long: rows that run at once", lower_bound=1)
 MEDIAN = flags.DEFINE_integer("median", 48, "mixed, long: median length of an answer, tokens", lower_bound=1)
 LONGEST = flags.DEFINE_integer("longest", 256, "mixed: longest answer, tokens", lower_bound=1)
-ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds that count, after one that compiles", lower_bound=1)
+ROUNDS = flags.DEFINE_integer("rounds", None, "rounds that count, after one that compiles; 5, sft and packing 3", lower_bound=1)
 OUT = flags.DEFINE_string("out", None, "file for everything that was measured, JSON")
 
 

@@ -279,6 +279,36 @@ def test_packing_is_credited_with_padding(monkeypatch):
     assert padded["tokens_per_second"].median == total / 32 and padded["padding"] == pytest.approx(1 - total / (32 * 64))
     assert packed["over_padded"].median > 2 > padded["over_padded"].median == 1 and packed["padding"] < 0.2
     assert "| packed" in sft.packing_table(layouts)
-    found = sft.sft(random_model("tiny"), ["transformers-f32"], lambda dtype: Rows(), 64, 2)
-    assert [e["program"] for e in found["steps"]] == ["ours float32", "ours bfloat16", "transformers float32"]
-    assert found["steps"][0]["tokens_per_second"].median == 64 and "| ours float32" in sft.sft_table(found)
+
+
+def test_a_peer_of_training_is_timed_apart_from_the_others(monkeypatch):
+    """Both peers, autocast and float32, take their step in every round, between ours; the first round is warm-up."""
+    order = []
+
+    class Told:
+        def __init__(self, name):
+            self.name, self.losses = name, [1.0]
+
+        def seconds(self, batch):
+            order.append(self.name)
+            return 100.0 if order.count(self.name) == 1 else 2.0 if "peer" in self.name else 1.0
+
+    monkeypatch.setattr(sft, "Trainer", lambda network, masters, dtype: Told(f"ours {dtype}"))
+    monkeypatch.setattr(runs, "training_peer", lambda gguf, threads, dtype: Told(f"peer {dtype}"))
+    monkeypatch.setattr(runs.importlib.util, "find_spec", lambda name: True)
+    peers = {"peers": ["transformers", "transformers-f32", "llama.cpp"], "gguf": "file", "rounds": runs.ROUNDS["sft"]}
+    found, text = runs._sft(random_model("tiny"), {}, SETTINGS | peers)
+    assert order == ["ours float32", "ours bfloat16", "peer bfloat16", "peer float32"] * 4
+    names = ["ours float32", "ours bfloat16", "transformers bfloat16", "transformers float32"]
+    assert [e["program"] for e in found["steps"]] == names and all(f"| {name}" in text for name in names)
+    assert [e["tokens_per_second"].median for e in found["steps"]] == [64, 64, 32, 32]
+    assert [e["over"]["bfloat16"] for e in found["steps"]] == [(1, 1, 1)] * 2 + [(2, 2, 2)] * 2
+
+
+def test_a_peer_of_training_is_left_out_without_a_word(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(sft, "steps", lambda model, peers, *rest: [])
+    with pytest.raises(InputError, match="unknown peer 'vllm'"):
+        runs.run("sft", Measured(random_model("tiny"), None), SETTINGS | {"peers": ["vllm"]}, said.append)
+    runs._sft(random_model("tiny"), {}, SETTINGS | {"peers": ["transformers"], "gguf": None, "say": said.append})
+    assert len(said) == 1 and said[0].startswith("transformers: left out: it needs transformers")

@@ -8,9 +8,11 @@ from typing import Any
 from reasoning.bench import decode, forcing, long, machine, mixed, search, sft, stages, tables
 from reasoning.bench.document import environment
 from reasoning.bench.models import Measured
-from reasoning.bench.peers import Make, open_peers, training_peer
+from reasoning.bench.peers import PEERS, Make, open_peers, training_peer
+from reasoning.errors import InputError
 
 NAMES = ("decode", "prefill", "mixed", "stages", "long", "forcing", "search", "sft", "packing", "all")
+ROUNDS = {"sft": 3, "packing": 3}  # where no number is given: a step of a peer that emulates bfloat16 takes minutes; others 5
 PREFILL = ((8, 128), (1, 512))  # rows × prompt length
 
 
@@ -18,19 +20,23 @@ def run(name: str, measured: Measured, settings: Mapping[str, Any], say: Callabl
     """Runs one subcommand of `NAMES`, or all of them one after the other, and prints its tables.
 
     Args:
-      settings: peers (labels), threads, batch (list), prompt, new, requests, slots, median, longest, rounds.
+      settings: peers (labels), threads, batch (list), prompt, new, requests, slots, median, longest, rounds (None: `ROUNDS`, 5).
+    Raises InputError for a peer that there is not.
     """
+    if unknown := sorted(set(settings["peers"]) - set(PEERS)):
+        raise InputError(f"unknown peer {unknown[0]!r}; choose from {', '.join(PEERS)}")
     model, document = measured.model, {"environment": environment(), "settings": dict(settings)}
     document["machine"] = machine.measure().to_json()
     say(f"{model.name} on {' '.join(f'{key} {value}' for key, value in document['machine'].items())}")
-    settings = {**settings, "gguf": measured.gguf}
+    settings, document["rounds"] = {**settings, "gguf": measured.gguf, "say": say}, {}
     names = NAMES[:-1] if name == "all" else (name,)
     peers: Mapping[str, Make] = {}
     if {"decode", "prefill"} & set(names):
         peers = open_peers(settings["peers"], measured.gguf, settings["threads"], say)
     for each in names:
         gc.collect()  # the masters and moments of peers that were measured before
-        document[each], text = _ONE[each](model, peers, settings)
+        document["rounds"][each] = settings["rounds"] or ROUNDS.get(each, 5)
+        document[each], text = _ONE[each](model, peers, {**settings, "rounds": document["rounds"][each]})
         say(f"\n{each}\n\n{text}")
     return document
 
@@ -80,8 +86,10 @@ def _search(model, peers, s):
 def _sft(model, peers, s):
     if model.network.training is None:
         return None, "left out: this model is not trained"
-    able = s["gguf"] is not None and importlib.util.find_spec("torch") is not None
-    chosen = [peer for peer in s["peers"] if peer in sft.PEER] if able else []
+    chosen = [peer for peer in s["peers"] if peer in sft.PEER]
+    if chosen and (s["gguf"] is None or importlib.util.find_spec("torch") is None):
+        s["say"](f"{', '.join(chosen)}: left out: it needs transformers (pip install -e '.[bench]') and a model from a GGUF file")
+        chosen = []
     entry = sft.sft(model, chosen, lambda dtype: training_peer(s["gguf"], s["threads"], dtype), 4 * s["prompt"], s["rounds"])
     return entry, sft.sft_table(entry)
 

@@ -1,8 +1,8 @@
 """Fine-tuning steps against transformers and PyTorch, and what packing gains.
 
 Both sides take the same step: AdamW on float32 masters over the same rows, all tokens learnt, products in bfloat16 (autocast
-there) or in float32. Packing is measured on examples of unequal lengths, as traces have them: tokens are those of the examples,
-padding is not counted.
+there) or in float32. All programs, every peer among them, take one step a round in turn, after a round that is not counted.
+Packing is measured on examples of unequal lengths, as traces have them: tokens are those of the examples, padding is not counted.
 
 Axis legend: `B` rows, `T` tokens of a row.
 """
@@ -21,7 +21,7 @@ from reasoning.train.batching import LAYOUTS, Batches, Layout
 from reasoning.train.examples import Example
 
 ROWS = 2
-PEER = {"transformers": "bfloat16", "transformers-f32": "float32"}
+PEER = {"transformers": "bfloat16", "transformers-f32": "float32"}  # dtype of its products; masters are float32 in both
 Load = Callable[[str], Any]  # dtype → a program with `seconds(tokens)`
 
 
