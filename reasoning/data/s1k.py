@@ -6,6 +6,10 @@
 data_ablation_full59K, the pool before the funnel, has the columns of s1K. A grade ("Yes" or "No") says whether the attempt is
 right; earlier revisions have none. Rows have no id, and neither set says the domain that its selection drew from: `domain` is
 cot_type (math, crossword, science).
+
+s1K-1.1 is read as it stands today, "main". Who wants the same rows next year pins a commit, which the hub lists as the history
+of its files: hf:simplescaling/s1K-1.1@<40 hexadecimal digits>, wherever a set is named (`read_traces`, a pool's `sources`). No
+other is then read.
 """
 
 from collections.abc import Mapping
@@ -16,7 +20,7 @@ from reasoning.errors import InputError
 
 SOURCES = {
     "simplescaling/s1K": Source("simplescaling/s1K", "d070fdb085608970b8388905c78045b1f84085dc", "train"),
-    # Grades came with a later revision than any whose full name is known here: pin it by hf:simplescaling/s1K-1.1@<commit>.
+    # Grades came with a later revision than any whose full name is known here, so none is pinned; the docstring says how to.
     "simplescaling/s1K-1.1": Source("simplescaling/s1K-1.1", "main", "train"),
 }
 TEACHERS = ("deepseek", "gemini")  # whose thinking, where a row has both
