@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from doubles.host_reads import check_it_sees, no_host_read
 from doubles.models import hash_model, scripted_model
 from doubles.stages import SMALL, pause_every, reject, rewind_once, running_sum
 from scipy import stats
@@ -264,7 +265,8 @@ def test_prompt_that_ends_with_the_opening_delimiter_starts_in_thinking(engine):
 def test_decode_reads_nothing_from_the_host_and_donation_really_aliases(engine):
     programs, tables, slots = start(engine, SMALL, PROMPTS)
     steps = jax.device_put(np.int32(3))
-    with jax.transfer_guard("disallow"):
+    check_it_sees()
+    with jax.transfer_guard("disallow"), no_host_read():
         slots, report = programs.decode(engine.model.params, slots, tables, steps)
     text = programs.decode.as_text()
     assert "callback" not in text and "outfeed" not in text and "infeed" not in text

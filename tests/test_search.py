@@ -5,12 +5,14 @@ import dataclasses
 import itertools
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from doubles.branching import CHAIN, STOP, branching_model, counted, engine_of, letter_scorer, search
+from doubles.host_reads import HostReadError, check_it_sees, no_host_read
 
 from reasoning.decode.engine import Engine
 from reasoning.decode.requests import Request
@@ -203,31 +205,41 @@ def test_first_subtrees_depend_on_how_many_there_are(engine):
     assert [r.tokens.tolist() for r in wide["p1"][:4]] == [r.tokens.tolist() for r in narrow["p1"]]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Watching(Searching):
+    """A search whose rounds may not read the host; `after` is called with the arena at the end of each, as a part of it."""
+
+    after: Callable[[Arena], object] = id
+
+    def __call__(self, *args):
+        super().__call__(*args)
+        group = SearchGroup(self, *args)
+        inner = group.arena.round
+
+        def guarded():
+            with jax.transfer_guard("disallow"), no_host_read():
+                report = inner()
+                self.after(group.arena)
+                return report
+
+        group.arena.round = guarded
+        return group
+
+
+def watching(setting, **more):
+    return Watching(**{field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}, **more)
+
+
 def test_a_round_reads_the_host(engine):
     """Score, select, gather and lookahead are dispatches; only the report is read, afterwards."""
-    group = None
-
-    class Watched(SearchGroup):
-        def __init__(self, *args):
-            nonlocal group
-            super().__init__(*args)
-            group, inner = self, self.arena.round
-
-            def guarded():
-                with jax.transfer_guard("disallow"):
-                    return inner()
-
-            self.arena.round = guarded
-
-    class Setting(Searching):
-        def __call__(self, *args):
-            super().__call__(*args)
-            return Watched(self, *args)
-
+    check_it_sees()
+    for read in (lambda arena: np.asarray(arena.slots.done), lambda arena: arena.slots.done.tolist()):
+        with pytest.raises(HostReadError):
+            search(engine, watching(BEAM, after=read), 2)
     for setting in (BEAM, LOOK):
-        fields = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}
-        found, _ = search(engine, Setting(**fields), 2)
-        assert group is not None and len(found["p1"]) == 4
+        rounds = []
+        found, trees = search(engine, watching(setting, after=rounds.append), 2)
+        assert len(found["p1"]) == 4 and len(rounds) >= len(trees["p1"]["rounds"])
 
 
 def test_another_delimiter_or_other_weights_compile_a_search_again(engine):
