@@ -5,10 +5,13 @@ Paper: Snell et al. 2024, arXiv 2408.03314, appendix D: soft values, binary cros
 place of 3e-5, and batches of 32.
 
 COMMAND
-  python scripts/label.py --workdir runs/pool --label majority --n 8
+  python scripts/label.py --workdir runs/pool --label majority --n 8 --separator ";"
   python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority
   python scripts/label.py --workdir runs/pool --label majority --verifier checker --separator ";"
   python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority,by=checker
+  python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority,values=consensus,judge=checker
+
+A consensus wants both files to be of the same steps, hence one --separator.
 
 MEASURED: not yet.
 """
@@ -19,13 +22,15 @@ from configs import common
 
 
 def get_config(arg=None):
-    """run, label, by: which labels, by the number of endings or a verifier; values: soft or hard; model: that drew them; seed,
-    epochs."""
-    arg = common.parse_arg(arg, run="", label="majority", by="8", values="soft", model=common.MODEL, seed=0, epochs=2)
+    """run, label, by: which labels, by the number of endings or a verifier; values: soft, hard or consensus, which needs a judge:
+    other labels of the same responses; model: that drew them; seed, epochs."""
+    known = {"run": "", "label": "majority", "by": "8", "judge": "", "values": "soft"}
+    arg = common.parse_arg(arg, **known, model=common.MODEL, seed=0, epochs=2)
     config = ConfigDict()
     config.model, config.seed, config.epochs, config.every, config.patience = arg.model, arg.seed, arg.epochs, 20, 4
     config.labels = {
-        "run": arg.run, "label": arg.label, "by": arg.by, "values": arg["values"], "held_out": 0.1, "max_tokens": 1024,
+        "run": arg.run, "label": arg.label, "by": arg.by, "judge": arg.judge, "values": arg["values"], "held_out": 0.1,
+        "max_tokens": 1024,
     }  # fmt: skip
     config.batches = {"layout": "packed", "examples": 32, "rows": 2}
     config.optimizer = {

@@ -15,6 +15,9 @@ from reasoning.errors import InputError
 from reasoning.evaluation import experiment, selection
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.rollouts import label
+from reasoning.evaluation.verified import verify
+from reasoning.records import dumps
+from reasoning.rewards.labels import first_error, hard
 from reasoning.train import prm, step_values
 from reasoning.weights.export import flat
 
@@ -27,7 +30,7 @@ RUN = {
 }
 CONFIG = {
     "model": "", "seed": 0, "epochs": 12, "every": 24, "patience": 3, "export_dtype": "float32",
-    "labels": {"run": "", "label": "cot", "by": 4, "values": "hard", "held_out": 0.2, "max_tokens": 200},
+    "labels": {"run": "", "label": "cot", "by": 4, "judge": "", "values": "hard", "held_out": 0.2, "max_tokens": 200},
     "batches": {"layout": "packed", "examples": 16, "rows": 2},
     "optimizer": {
         "name": "adamw", "learning_rate": 1e-2, "schedule": "constant", "warmup": 0.0, "b1": 0.9, "b2": 0.95, "eps": 1e-8,
@@ -35,6 +38,11 @@ CONFIG = {
     },
     "step": {"compute_dtype": "", "remat": "none"},
 }  # fmt: skip
+
+
+def step_labels(question, steps):
+    """A judge of the stepper's sums: right up to the first step that says "bad"."""
+    return [not any("bad" in step for step in steps[: end + 1]) for end in range(len(steps))]
 
 
 class Bytes(Stepper):
@@ -110,6 +118,60 @@ def test_values_stand_beside_the_ends_of_steps(made):
     assert batch.right.shape == batch.tokens.shape and not batch.right[~batch.loss].any() and batch.right.any()
 
 
+def test_a_response_is_learnt_of_which_a_judge_says_otherwise_or_nothing(made):
+    """Endings find a wrong answer behind right steps, the judge does not: a consensus drops these, no others."""
+    judged = verify(made.run, "cot", made.policy.tokenizer, __name__)
+    lines = judged.read_bytes().splitlines(keepends=True)
+    others = {(line["problem"], line["sample"]): line["right"] for line in map(json.loads, lines[1:-1])}
+    judged.write_bytes(b"".join(lines[:-1]))  # of the last response the judge says nothing
+    of = lambda values, judge: step_values.read_values(made.run, "cot", 4, made.policy, values, 200, judge)  # noqa: E731
+    plain, n = of("hard", "")
+    agreed, count = of("consensus", judged.stem)
+    assert n == count == 4
+    wanted = []
+    for one in plain:
+        problem, sample = one.example.id.split("/")
+        ours = (one.right.ids[one.example.loss] > 0).tolist()
+        assert ours == hard(ours)
+        verdicts = others.get((problem, int(sample)))
+        if verdicts is not None and first_error(ours) == first_error(verdicts):
+            wanted.append(one)
+    assert [one.example.id for one in agreed] == [one.example.id for one in wanted] and 0 < len(agreed) < len(plain) - 1
+    for one, other in zip(agreed, wanted, strict=True):
+        assert np.array_equal(one.right.ids, other.right.ids) and np.array_equal(one.example.ids, other.example.ids)
+    with pytest.raises(InputError, match="a consensus, and nothing else, needs a second file"):
+        of("soft", judged.stem)
+    with pytest.raises(InputError, match="a consensus, and nothing else, needs a second file"):
+        of("consensus", 4)
+    coarse = verify(made.run, "cot", made.policy.tokenizer, __name__, separator="Answer")
+    with pytest.raises(InputError, match=r"is labelled at the steps \[.*\] and judged at \[.*\]; label twice"):
+        of("consensus", coarse.stem)
+    opposed = [line | {"right": [0 if one else 1 for one in line["right"]]} for line in map(json.loads, lines[1:])]
+    coarse.write_bytes(b"".join([lines[0], *map(dumps, opposed)]))
+    with pytest.raises(InputError, match="agree on no response of at most 200 tokens"):
+        of("consensus", coarse.stem)
+
+
+def test_training_goes_on_behind_its_best_model_or_exports_another(made, tmp_path, monkeypatch):
+    """Held-out losses that fall for three steps and rise for three: the run ends there, with the weights of the third step."""
+    losses, seen = iter([3.0, 2.0, 1.0, 1.5, 1.2, 1.1]), []
+
+    def measure(scores, params, *_):
+        seen.append({path: np.array(leaf) for path, leaf in flat(params).items()})
+        return {"held_out/loss": next(losses)}
+
+    monkeypatch.setattr(prm, "measure", measure)
+    config = made.config | {"every": 1, "epochs": 2}
+    for _ in range(2):  # what is over stays so when it is started again
+        assert prm.train(config, tmp_path / "early", show=False)
+        assert len(seen) == 6
+    steps = [json.loads(line)["step"] for line in (tmp_path / "early" / "metrics.jsonl").read_text().splitlines()]
+    assert max(steps) == 6 < 2 * 5
+    found = flat(reasoning.load(tmp_path / "early" / "model", "float32").params)
+    same = [all(np.array_equal(leaf, found[path]) for path, leaf in params.items()) for params in seen]
+    assert found.keys() == seen[0].keys() and same == [False, False, True, False, False, False]
+
+
 def test_a_response_of_a_held_out_question_is_learnt(made):
     valued, _ = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
     learnt, held = prm.split(valued, 0.2, 0)
@@ -130,7 +192,9 @@ def test_training_goes_on_when_it_only_gets_worse():
         ({"patience": 0}, "patience must be a whole number"),
         ({"labels": {**CONFIG["labels"]}}, "names no run with labels"),
         ({"steps": 3}, "unknown key steps"),
-        ({"values": "some"}, "values are one of soft, hard"),
+        ({"values": "some"}, "values are one of soft, hard, consensus"),
+        ({"values": "consensus"}, "a consensus, and nothing else, needs a second file"),
+        ({"values": "consensus", "judge": "nobody"}, "nobody.jsonl is missing"),
         ({"by": 5}, "5.jsonl is missing; scripts/label.py makes it"),
         ({"max_tokens": 3}, "labels no response of at most 3 tokens"),
     ],

@@ -6,12 +6,12 @@
 Questions, not responses, are held out. Training ends early when the held-out loss has not fallen for `patience` evaluations.
 Killed and started again it goes on from the last checkpoint. One process.
 
-Configuration, plain data: model, seed; labels (run, label, by, values and max_tokens as `read_values` has them, held_out: share
-of questions); batches (layout, examples, rows); epochs, every (steps between evaluations, and checkpoints), patience; optimizer
-and step as in `reasoning.train.settings`; export_dtype.
+Configuration, plain data: model, seed; labels (run, label, by, judge, values, max_tokens as `read_values` has them, held_out:
+share of questions); batches (layout, examples, rows); epochs, every (steps between evaluations, and checkpoints), patience;
+optimizer and step as in `reasoning.train.settings`; export_dtype.
 
 Source: Snell et al. 2024, arXiv 2408.03314, appendix D (soft values, early stop on the loss of held-out questions); Wang et al.
-2023, arXiv 2312.08935 (Math-Shepherd).
+2023, arXiv 2312.08935 (Math-Shepherd); Zhang et al. 2025, arXiv 2501.07301 (consensus of labels and a judge).
 """
 
 import contextlib
@@ -45,7 +45,7 @@ from reasoning.train.step_values import ValueBatches, Valued, make_scores, make_
 
 KEYS = {
     "": ("model", "seed", "labels", "batches", "epochs", "every", "patience", "optimizer", "step", "export_dtype"),
-    "labels": ("run", "label", "by", "values", "held_out", "max_tokens"),
+    "labels": ("run", "label", "by", "judge", "values", "held_out", "max_tokens"),
     "batches": ("layout", "examples", "rows"),
     "step": ("compute_dtype", "remat"),
 }
@@ -68,7 +68,8 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
         run = open_finished(Path(part["run"]))
         stack.enter_context(exclusive(workdir))
         policy = model or reasoning.load(config["model"], "float32")
-        valued, n = read_values(run, part["label"], part["by"], policy, part["values"], part["max_tokens"])
+        which = part["label"], part["by"], policy, part["values"], part["max_tokens"], part["judge"]
+        valued, n = read_values(run, *which)
         learnt, held = split(valued, part["held_out"], config["seed"])
         made = config["batches"]
         layout = Layout(made["layout"], made["examples"], made["rows"], seed=config["seed"])

@@ -8,7 +8,8 @@
 Questions, not responses, are held out. The ridge is the one of `ridges` with the lowest loss on a fifth of the other questions;
 then the probe is fitted to all of these.
 
-Configuration, plain data: model, dtype, seed; labels as in `reasoning.train.prm`; rows: responses read at once; ridges.
+Configuration, plain data: model, dtype, seed; labels as in `reasoning.train.prm`, with a judge or not; rows: responses read
+at once; ridges.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,8 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
     run = open_finished(Path(part["run"]))
     with exclusive(workdir):
         policy = model or reasoning.load(config["model"], config["dtype"] or None)
-        valued, n = read_values(run, part["label"], part["by"], policy, part["values"], part["max_tokens"])
+        which = part["label"], part["by"], policy, part["values"], part["max_tokens"], part.get("judge", "")
+        valued, n = read_values(run, *which)
         mine = identity.check(workdir, config, identity.digest_of([one for each in valued for one in each[1:]]), policy.source)
         identity.write(workdir, mine)
         groups = groups_of(valued, config["rows"])

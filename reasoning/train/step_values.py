@@ -2,7 +2,8 @@
 
     prompt │ step one . │ step two . │ …        tokens, as the policy read and wrote them
     0        0 … 0   7    0 … 0    2   …        right: of n endings from here, how many were (`reasoning.evaluation.rollouts`);
-                                                n = 1 where a verifier says 0 or 1 (`reasoning.evaluation.verified`)
+                                                n = 1 where a verifier says 0 or 1 (`reasoning.evaluation.verified`);
+                                                a consensus of two drops a response (Zhang et al. 2025, arXiv 2501.07301)
 
 Values lie in batches as a second stream of tokens, laid out by the same plan, so that any layout of `reasoning.train.batching`
 serves.
@@ -24,13 +25,13 @@ from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.rollouts import LABELS, read_labels
 from reasoning.models.network import Network
-from reasoning.rewards.labels import hard
+from reasoning.rewards.labels import consensus, hard
 from reasoning.rewards.loss import logit, step_loss
 from reasoning.train.batching import Batch, Batches, Layout
 from reasoning.train.examples import Example
 from reasoning.train.step import State, default_dtype, summed, targets_of
 
-VALUES = ("soft", "hard")
+VALUES = ("soft", "hard", "consensus")
 
 
 class Valued(NamedTuple):
@@ -63,43 +64,76 @@ class Metrics(NamedTuple):
     finite: jax.Array
 
 
-def read_values(run: Finished, label: str, by: int | str, model: Any, values: str, max_tokens: int) -> tuple[list[Valued], int]:
+def read_values(
+    run: Finished, label: str, by: int | str, model: Any, values: str, max_tokens: int, judge: int | str = ""
+) -> tuple[list[Valued], int]:
     """(the labelled responses of a method that have at most `max_tokens` tokens with their prompt, endings that labels count).
 
     Args:
       by: name of the file of labels, how many endings or a verifier (scripts/label.py).
       model: whose tokenizer wrote the responses.
-      values: "soft", shares of right endings, or "hard", 1 up to the first step from which no ending is right.
+      values: "soft", shares of right endings, "hard", 1 up to the first step from which no ending is right, or "consensus",
+        hard ones of the responses where `judge` finds the first mistake at the same step.
+      judge: name of another file of labels of the same steps, for a consensus and for nothing else.
     Raises:
-      InputError: no labels, no response short enough, an unknown kind of values.
+      InputError: no labels, no response short enough, or none agreed on; labels of other steps; an unknown kind of values.
     """
     if values not in VALUES:
         raise InputError(f"values are one of {', '.join(VALUES)}, got {values!r}")
-    method = run.method(label)
-    path: Path = run.workdir / label / LABELS / f"{by}.jsonl"
-    if not path.exists():
-        raise InputError(f"{path} is missing; scripts/label.py makes it")
-    n, lines = read_labels(path)
+    if (values == "consensus") != bool(judge) or str(judge) == str(by):
+        raise InputError(
+            f"a consensus, and nothing else, needs a second file of labels; got values {values!r}, by {by!r} and judge {judge!r}"
+        )
+    method, directory = run.method(label), run.workdir / label / LABELS
+    n, lines = _labels(directory / f"{by}.jsonl")
+    seconds = {(one["problem"], one["sample"]): one for one in _labels(directory / f"{judge}.jsonl")[1]} if judge else {}
     records = {(one["problem"], one["sample"]): one for one in run.samples(label)}
     prompts: dict[str, np.ndarray] = {}
     out = []
     for line in lines:
-        problem, ids = line["problem"], records[line["problem"], line["sample"]]["ids"]
+        problem, key = line["problem"], (line["problem"], line["sample"])
         if problem not in prompts:
             request = method.requests([run.problems[problem]])[0]
             prompts[problem] = prompt_ids(request, model.tokenizer, model.config.vocab_size)
-        whole = np.concatenate([prompts[problem], ids]).astype(np.int32)
-        if len(whole) > max_tokens:
+        whole = np.concatenate([prompts[problem], records[key]["ids"]]).astype(np.int32)
+        counts = _counts(line, values, n, seconds.get(key))
+        if len(whole) > max_tokens or counts is None:
             continue
         ends = len(prompts[problem]) + np.array(line["ends"]) - 1
-        counts = line["right"] if values == "soft" else [n * one for one in hard(line["right"])]
         targets, right = np.zeros(len(whole), bool), np.zeros(len(whole), np.int32)
         targets[ends], right[ends] = True, counts
         name = f"{problem}/{line['sample']}"
         out.append(Valued(problem, Example(name, whole, targets), Example(name, right, targets)))
     if not out:
-        raise InputError(f"{path} labels no response of at most {max_tokens} tokens; raise max_tokens or label more")
+        agreed = f" and {judge}.jsonl agree on" if judge else " labels"
+        raise InputError(
+            f"{directory}/{by}.jsonl{agreed} no response of at most {max_tokens} tokens; raise max_tokens or label more"
+        )
     return out, n
+
+
+def _labels(path: Path) -> tuple[int, list[dict[str, Any]]]:
+    """As `read_labels`. Raises InputError for a missing file too."""
+    if not path.exists():
+        raise InputError(f"{path} is missing; scripts/label.py makes it")
+    return read_labels(path)
+
+
+def _counts(line: Mapping[str, Any], values: str, n: int, second: Mapping[str, Any] | None) -> Sequence[int] | None:
+    """Of n endings, how many count as right at each end of a step; None where a judge (`second`) says otherwise or nothing."""
+    if values == "soft":
+        return line["right"]
+    if values == "hard":
+        return [n * one for one in hard(line["right"])]
+    if second is None:
+        return None
+    if second["ends"] != line["ends"]:
+        raise InputError(
+            f"sample {line['sample']} of problem {line['problem']!r} is labelled at the steps {line['ends']} and judged at"
+            f" {second['ends']}; label twice with one --separator"
+        )
+    agreed = consensus(line["right"], [count > 0 for count in second["right"]])
+    return None if agreed is None else [n * one for one in agreed]
 
 
 class ValueBatches:
