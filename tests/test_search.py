@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reasoning.decode.requests import Request
 from reasoning.errors import InputError
 from reasoning.models.flops import generated_flops
 from reasoning.search.arena import Arena
+from reasoning.search.backtracking import SelfBacktracking
 from reasoning.search.beam import Beam
 from reasoning.search.driver import SearchGroup, Searching
 from reasoning.search.dvts import Dvts
@@ -33,7 +35,9 @@ BEAM = Searching(Beam(beam_width=2), 4, **COMMON)
 LOOK = Searching(Beam(beam_width=2, rollout=2), 4, **COMMON)
 DVTS = Searching(Dvts(beam_width=2), 4, **COMMON)
 PARTICLES = Searching(Particles(weights="score", resampling="systematic"), 4, **COMMON)
+BACK = Searching(SelfBacktracking(backtracks=3), 4, **COMMON | {"scorer": None})
 ALL = {"beam": BEAM, "lookahead": LOOK, "dvts": DVTS, "particles": PARTICLES}
+EVERY = ALL | {"self-backtracking": BACK}
 
 
 @pytest.fixture(scope="module")
@@ -88,23 +92,38 @@ def test_finals_are_not_n_or_not_those_of_the_tree(engine, name):
                 assert not complete or after["scores"][row] == before["scores"][row]
 
 
-@pytest.mark.parametrize("name", ["lookahead", "particles"])
+# Programs that count are compiled for each search; the two that cost most in two ways are in the fast suite.
+@pytest.mark.parametrize(
+    "name", [name if name in ("lookahead", "particles") else pytest.param(name, marks=pytest.mark.slow) for name in EVERY]
+)
 def test_cost_is_multiplied_instead_of_counted(counting, name):
     """Every position that the policy and the scorer computed, ends of responses included, is in a ledger, and nothing else."""
     counted("policy"), counted("scorer")
-    setting = dataclasses.replace(ALL[name], scorer=letter_scorer(VALUES, count=True))
-    found, _ = search(counting, setting, 3, tail=(5, 6))
+    back, setting = name == "self-backtracking", EVERY[name]
+    setting = setting if back else dataclasses.replace(setting, scorer=letter_scorer(VALUES, count=True))
+    found, _ = search(counting, setting, 3, tail=(5, 6), stop=("c",) if back else ())
     ledgers = [response.ledger for responses in found.values() for response in responses]
     total = sum(ledgers[1:], ledgers[0])
     # Two of a prompt's three tokens are prefilled, once for all rows; the third is fed by the first step of each row.
     assert counted("policy") == 3 * 2 + total.sampled + total.forced + total.discarded + total.lookahead
     assert counted("scorer") == total.scorer
-    assert (total.lookahead > 0) == (name == "lookahead")
+    assert (total.lookahead > 0) == (name == "lookahead") and (total.scorer > 0) == (not back)
+    assert total.discarded > 0
     for responses in found.values():
         held = {tuple(response.tokens[:end]) for response in responses for end in range(1, len(response.tokens) + 1)}
         assert sum(response.ledger.sampled for response in responses) >= len(held)  # chance may write a text twice
         longest = max(len(response.tokens) for response in responses)
         assert sum(r.ledger.flops_generated for r in responses) >= generated_flops(MODEL.config, 3, longest)
+
+
+def test_seconds_of_a_search_are_nobodys_or_charged_twice(engine):
+    """The seconds of a round are split among its problems, and those of a problem among its rows."""
+    search(engine, BEAM, 3)  # compiles
+    begin = time.perf_counter()
+    found, _ = search(engine, BEAM, 3)
+    elapsed = time.perf_counter() - begin
+    seconds = [response.ledger.seconds for responses in found.values() for response in responses]
+    assert min(seconds) > 0 and sum(seconds) <= elapsed
 
 
 @pytest.mark.parametrize("name", ALL)
