@@ -58,6 +58,11 @@ def essence(responses):
     ]
 
 
+def ours(responses):
+    """What samples have in common whatever their number: all but the ledger, which knows how many share a prompt."""
+    return [one[:-1] for one in essence(responses)]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_trace_is_not_the_golden_one(engine, name):
     """Regenerate on purpose with REGENERATE=1, and read the difference."""
@@ -216,6 +221,9 @@ def test_width_one_is_not_sampling(engine):
     for response in found["p1"]:
         assert response.tokens.tolist() == plain[response.sample].tokens.tolist()
         assert response.logprobs.tobytes() == plain[response.sample].logprobs.tobytes()
+    more, _ = search(engine, Searching(Beam(beam_width=1), 8, **COMMON))
+    assert len(more["p1"]) == 8 and ours(more["p1"][:4]) == ours(found["p1"])
+    assert len({tuple(response.tokens) for response in more["p1"]}) > 4  # the others are others
 
 
 def test_first_subtrees_depend_on_how_many_there_are(engine):
