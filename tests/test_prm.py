@@ -11,14 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from doubles.branching import CHAIN, STOP, branching_model, engine_of
 from doubles.tokenizer import ByteTokenizer
 from golden.models import ours, tiny
 
+from reasoning.decode.requests import Request
 from reasoning.errors import InputError
 from reasoning.evaluation.process_bench import judge
 from reasoning.evaluation.statistics.step_metrics import read_process_bench
 from reasoning.models.flops import head_flops, prefill_flops
 from reasoning.rewards import base, formats, prm
+from reasoning.search.beam import Beam
+from reasoning.search.driver import Searching
 
 QUESTION = "What is 2 + 3 - 4?"
 RESPONSES = [
@@ -193,6 +197,29 @@ def test_a_lookahead_that_is_rolled_back_leaves_a_trace(read):
     wanted = [direct(name, model, QUESTION, steps[:2])[-1] for steps in RESPONSES]
     np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5)
     assert np.abs(ahead - got).min() > 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rollout", [0, 2])
+@pytest.mark.parametrize("name", ["own", "trl"])
+def test_scores_of_a_search_are_those_of_another_text(name, rollout):
+    """Rows are pruned, copied and rolled back, some end early: each final's scores are those of one pass over its own text."""
+    model, policy = model_of(name, ()), branching_model({"": {"a": 1, "b": 1, "c": 1, "z": 0.7}}, depth=5)
+    engine, scorer = engine_of(policy), prm.make(model, name, policy=policy)
+    assert (scorer.encode is None) == (name == "own")
+    setting = Searching(Beam(beam_width=2, rollout=rollout), 4, step_tokens=6, rounds=8, scorer=scorer, keep=(trees := []).append)
+    options = {"chain": CHAIN, "group": setting, "step_ends": [engine.pattern("\n")], "step_tokens": 6, "stop_ids": [STOP]}
+    requests = [Request(id=f"p{i}", prompt=chr(i), n=4) for i in (1, 2, 3)]
+    found = {}
+    for response in engine.generate(requests, max_tokens=24, **options):
+        steps = response.text.splitlines(keepends=name == "own")
+        assert len(response.scores) == len(steps) > 0
+        question = chr(int(response.id[1:]))
+        np.testing.assert_allclose(response.scores, direct(name, model, question, steps), rtol=0, atol=2e-5)
+        found[response.id, response.text] = response.scores
+    lengths = {len(scores) for scores in found.values()}
+    assert len(lengths) > 1 and max(lengths) == 5 and len({scores[-1] for scores in found.values()}) > 6
+    assert any(one["parents"] != [0, 1, 2, 3] for tree in trees for one in tree["rounds"])
 
 
 def test_markers_of_a_text_format_are_forgotten_where_ids_are_read_as_they_are():
