@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from doubles.fake_engine import FakeEngine
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reasoning.evaluation import experiment
 from reasoning.evaluation.reports.report import report
@@ -38,3 +39,7 @@ def test_report_of_a_search_lacks_its_tree(tmp_path):
     made = report(tmp_path)
     assert [(row.label, row.samples) for row in made.rows] == [("beam", 4)]
     assert (tmp_path / "report" / "tree-beam.png").read_bytes().startswith(b"\x89PNG")
+    board = EventAccumulator(str(tmp_path / "report" / "tensorboard"), size_guidance={"tensors": 0}).Reload()
+    (event,) = board.Tensors("beam/tree")
+    assert event.tensor_proto.string_val[0].decode() == as_text(TREE)
+    assert board.SummaryMetadata("beam/tree").plugin_data.plugin_name == "text"  # else it is no text that is shown
