@@ -314,10 +314,25 @@ def test_without_a_scorer_the_policy_scores_itself(engine):
         assert response.ledger.scorer == 0
 
 
-def test_a_score_that_is_no_number_selects(engine):
-    with pytest.raises(InputError, match="scorer 'letters .sum.' gave nan for problem 'p1', round 0, row"):
-        search(engine, dataclasses.replace(BEAM, scorer=letter_scorer(dict.fromkeys("abcz", np.nan))))
-    assert search(engine, BEAM)[0]["p1"]
+@pytest.mark.parametrize("name", ALL)
+def test_a_score_that_is_no_number_selects(engine, name):
+    """Also where every row is worth -inf, so that none would be left to go on: an error says which scorer, problem and row."""
+    for value in (np.nan, -np.inf, np.inf):
+        with pytest.raises(InputError, match=f"scorer 'letters .sum.' gave {value} for problem 'p1', round 0, row 0; check its"):
+            search(engine, dataclasses.replace(ALL[name], scorer=letter_scorer(dict.fromkeys("abcz", value))))
+    assert search(engine, ALL[name])[0]["p1"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_rows_that_all_say_nothing_or_all_give_up_hold_up_a_search(name):
+    """Rows that end at once are complete, without a step or a score; so are rows that go back where there is nothing to go to."""
+    back = name == "self-backtracking"
+    model = branching_model({"": {"c": 1}}, depth=3 if back else 0)
+    found, trees = search(engine_of(model), EVERY[name], 2, stop=("c",) if back else ())
+    for key, responses in found.items():
+        expected = ("", 0, "pattern" if back else "stop")
+        assert [(one.text, len(one.scores), one.stop_reason) for one in responses] == [expected] * 4
+        assert [one["complete"] for one in trees[key]["rounds"]] == [[True] * 4]
 
 
 def test_a_search_that_cannot_run_is_refused(engine):
