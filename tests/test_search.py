@@ -325,14 +325,14 @@ def test_a_score_that_is_no_number_selects(engine, name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_rows_that_all_say_nothing_or_all_give_up_hold_up_a_search(name):
-    """Rows that end at once are complete, without a step or a score; so are rows that go back where there is nothing to go to."""
+    """Rows that end at once are complete, without a step or a score; rows that give up go back a line, never to the prompt."""
     back = name == "self-backtracking"
-    model = branching_model({"": {"c": 1}}, depth=3 if back else 0)
+    model = branching_model({"": {"b": 1}, "b": {"c": 1}}, depth=3 if back else 0)
     found, trees = search(engine_of(model), EVERY[name], 2, stop=("c",) if back else ())
     for key, responses in found.items():
-        expected = ("", 0, "pattern" if back else "stop")
+        expected = ("b\n", 1, "pattern") if back else ("", 0, "stop")
         assert [(one.text, len(one.scores), one.stop_reason) for one in responses] == [expected] * 4
-        assert [one["complete"] for one in trees[key]["rounds"]] == [[True] * 4]
+        assert [one["complete"] for one in trees[key]["rounds"]] == [[False] * 4] * back + [[True] * 4]
 
 
 def test_a_search_that_cannot_run_is_refused(engine):
