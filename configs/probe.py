@@ -18,12 +18,16 @@ from configs import common
 
 
 def get_config(arg=None):
-    """run, label, by: which labels, by the number of endings or a verifier; values: soft or hard; model, dtype: of the policy."""
-    arg = common.parse_arg(arg, run="", label="majority", by="checker", values="soft", model=common.MODEL, dtype="", seed=0)
+    """run, label, by: which labels, by the number of endings or a verifier; values: soft, hard or consensus, with a second
+    file as judge (configs/prm.py); model, dtype: of the policy."""
+    arg = common.parse_arg(
+        arg, run="", label="majority", by="checker", judge="", values="soft", model=common.MODEL, dtype="", seed=0
+    )
     config = ConfigDict()
     config.model, config.dtype, config.seed, config.rows = arg.model, arg.dtype, arg.seed, 32
     config.labels = {
-        "run": arg.run, "label": arg.label, "by": arg.by, "values": arg["values"], "held_out": 0.2, "max_tokens": 1024,
+        "run": arg.run, "label": arg.label, "by": arg.by, "judge": arg.judge, "values": arg["values"], "held_out": 0.2,
+        "max_tokens": 1024,
     }  # fmt: skip
     config.ridges = (1.0, 10.0, 100.0, 1000.0, 10000.0)
     return config
