@@ -242,7 +242,7 @@ def test_a_row_that_outgrows_its_room_gets_a_number():
     assert np.isfinite(got).all()
     got = rows.score(["short"] * 3)
     assert np.isnan(got[0]) and np.isfinite(got[1:]).all()
-    with pytest.raises(InputError, match=r"'trl' gave nan for problem 'p', sample 0; .* more room"):
+    with pytest.raises(InputError, match=r"'trl' gave nan for problem 'p', sample 0; .* its context"):
         base.check_scores("trl", got, [f"problem 'p', sample {row}" for row in range(3)])
 
 

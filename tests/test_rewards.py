@@ -228,7 +228,7 @@ def test_a_search_has_no_scorer_of_a_kind_or_another_than_votes(monkeypatch):
         ours.build_from(tiny.HEADS["llama_token"] | {"vocab_size": TOKENIZER.size, "id2label": {"0": "value"}}),
         tokenizer=TOKENIZER,
     )
-    monkeypatch.setattr(load, "load", lambda name, dtype: reward)
+    monkeypatch.setattr(load, "load", lambda name, dtype, mesh: reward)
     assert prm.scorer(engine, "reward", "own").encode is None
     assert prm.judge(engine, "reward", "own", name="mine").name == "mine"
     with pytest.raises(InputError, match=r"reads a score head of 2, but this model has a score head of 1"):
