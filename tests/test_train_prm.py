@@ -75,8 +75,8 @@ def test_the_written_model_scores_other_tokens_than_it_was_trained_on(made):
     """Trained in packed rows, read step by step with a cache: the same numbers, and votes that find the right answers."""
     model = reasoning.load(made.path / "whole" / "model", "float32")
     spec = {"kind": "prm", "format": "own", "model": str(made.path / "whole" / "model"), "dtype": "float32"}
-    engine = types.SimpleNamespace(model=made.policy)
-    engine.model = types.SimpleNamespace(tokenizer=made.policy.tokenizer, config=made.policy.config, source="", name="")
+    about = {"tokenizer": made.policy.tokenizer, "config": made.policy.config, "mesh": None, "source": "", "name": ""}
+    engine = types.SimpleNamespace(model=types.SimpleNamespace(**about))
     selection.score(made.path / "run", "cot", spec, engine, show=False)
     lines = [json.loads(line) for line in (made.path / "run/cot/scores/prm-own.jsonl").read_text().splitlines()][1:]
     incremental = {(line["problem"], line["sample"]): line["scores"] for line in lines}
