@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Which traces help? A small model fine-tuned on 1,000 curated, random and longest traces, at equal examples and at equal tokens,
 # several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1).
-# Begins with the pool; what is done is skipped, so it can be stopped at any time and started again. One to two hours a training
-# on two cores, 15 of them. The seeds are of the training; the sets are drawn once.
+# Begins with the pool; what is done is skipped, so it can be stopped at any time and started again. Some 70 minutes a training
+# on one core, 15 of them. The seeds are of the training; the sets are drawn once.
 #
 #     scripts/ablation.sh                                       # everything, in runs/ablation
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
@@ -40,7 +40,7 @@ for seed in $SEEDS; do
       long=tokens=$(spent "$OUT/curated-$seed/metrics.jsonl") ;;
     esac
     run train_sft "sft.py:traces=$OUT/curated/${set%-tokens}.jsonl,seed=$seed,$long" "$of" \
-      --config.batches.examples="$EXAMPLES" --config.evaluation.every=0 ${TRAIN:-}
+      --config.batches.examples="$EXAMPLES" --config.batches.rows=1 --config.evaluation.every=0 ${TRAIN:-}  # rows of a CPU
     trained "$of"
     for family in $FAMILIES; do
       run evaluate "sft_evaluation.py:family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family" ${EVALUATE:-}
