@@ -52,23 +52,25 @@ class Rounds:
         params = None if scorer is None else self.placed(scorer.params)
         batch, whole = slots.done.shape[0], spread(WHOLE)
         small, like = without_cache(slots), lambda *args: spread.place(jax.eval_shape(*args), WHOLE)
-        self._kept = spread.mesh and Cached(spread((scorer and scorer.partition) or WHOLE), whole)  # how a carry lies
+        partition = (scorer and scorer.partition) or WHOLE
+        kept = Cached(spread(partition), whole)
+        self._held = whole, kept, whole  # how paths, carry and problems lie
 
         make = lambda: empty(scorer, search, shape, batch, self.length)  # noqa: E731
         paths, carry, problems = like(make)
-        carry = Cached(spread.place(carry.kv, self._kept.kv.spec), carry.small) if spread.mesh else carry
+        carry = carry._replace(kv=spread.place(carry.kv, partition))
         stepped = lambda small, paths: window(small, paths, shape)  # noqa: E731
         seen = like(stepped, small, paths)
         read = like(lambda: (jnp.zeros((batch, ids), jnp.int32), jnp.zeros(batch, jnp.int32)))
         judged = lambda *args: judge(scorer, *args)  # noqa: E731
         chosen = lambda *args: choose(search, chain, shape, *args)  # noqa: E731
 
-        self.empty = self._compile(make, out=(whole, self._kept, whole))
+        self.empty = self._compile(make, out=self._held)
         self.window = self._compile(stepped, small, paths, out=whole)
         looked = small if scorer is None or scorer.reads else slots
-        self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,), out=(whole, self._kept))
+        self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,), out=(whole, kept))
         held = slots, tables, paths, paths.latest, carry, problems, seen.ready
-        self.choose = self._compile(chosen, *held, donate=(0, 4), out=(spread.slots, whole, self._kept, whole, whole))
+        self.choose = self._compile(chosen, *held, donate=(0, 4), out=(spread.slots, *self._held, whole))
         if search.rollout:
             self.look = self._compile(lambda small: look(small, search.rollout_temperature), small, out=whole)
             self.keep = self._compile(lambda small: jax.tree.map(jnp.copy, small), carry.small, out=whole)
@@ -82,10 +84,8 @@ class Rounds:
         """`enter`, its carry donated, compiled for each length of `entry.prompts`."""
         size = entry.prompts.shape[1]
         if size not in self._enters:
-            whole = self._spread(WHOLE)
-            out = (whole, self._kept, whole)
             made = lambda *args: enter(self._scorer, self._search, self._shape, *args, self.length)  # noqa: E731
-            self._enters[size] = self._compile(made, params, paths, carry, problems, entry, donate=(2,), out=out)
+            self._enters[size] = self._compile(made, params, paths, carry, problems, entry, donate=(2,), out=self._held)
         return self._enters[size](params, paths, carry, problems, entry)
 
     def _compile(self, function, *args, donate=(), out=None):
