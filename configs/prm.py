@@ -1,4 +1,4 @@
-"""A process reward model from the policy's weights, on Monte-Carlo labels of its own responses.
+"""A process reward model on labels of the policy's responses, Monte-Carlo or exact; from its weights or a smaller model's.
 
 Paper: Snell et al. 2024, arXiv 2408.03314, appendix D: soft values, binary cross-entropy, AdamW with β 0.9 and 0.95, batches of
 128, early stop on the loss of a tenth of the questions. Other than there: a model of 0.5 B or less, a learning rate of 1e-5 in
@@ -10,6 +10,7 @@ COMMAND
   python scripts/label.py --workdir runs/pool --label majority --verifier checker --separator ";"
   python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority,by=checker
   python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority,values=consensus,judge=checker
+  python scripts/train_prm.py --config configs/prm.py:run=runs/pool,by=checker,model=smollm2-135m-instruct,format=skywork
 
 A consensus wants both files to be of the same steps, hence one --separator.
 
@@ -23,11 +24,13 @@ from configs import common
 
 def get_config(arg=None):
     """run, label, by: which labels, by the number of endings or a verifier; values: soft, hard or consensus, which needs a judge:
-    other labels of the same responses; model: that drew them; seed, epochs."""
+    other labels of the same responses; model: that learns, the one that drew them or, in a format of text, any; format: "own" is
+    the policy's prompt and ids, skywork, trl and qwen_math read text; seed, epochs."""
     known = {"run": "", "label": "majority", "by": "8", "judge": "", "values": "soft"}
-    arg = common.parse_arg(arg, **known, model=common.MODEL, seed=0, epochs=2)
+    arg = common.parse_arg(arg, **known, model=common.MODEL, format="own", seed=0, epochs=2)
     config = ConfigDict()
-    config.model, config.seed, config.epochs, config.every, config.patience = arg.model, arg.seed, arg.epochs, 20, 4
+    config.model, config.format, config.seed = arg.model, arg.format, arg.seed
+    config.epochs, config.every, config.patience = arg.epochs, 20, 4
     config.labels = {
         "run": arg.run, "label": arg.label, "by": arg.by, "judge": arg.judge, "values": arg["values"], "held_out": 0.1,
         "max_tokens": 1024,

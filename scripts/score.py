@@ -2,7 +2,9 @@
 
     python scripts/score.py --workdir runs/mine --label majority --scorer kind=prm,model=hf:org/name,format=qwen_math
     python scripts/score.py --workdir runs/mine --label majority --scorer kind=oracle,sigma=0.5
+    python scripts/score.py --workdir runs/mine --label majority --scorer "kind=prm,…,separator=;" --against checker
 
+With --against also how well it tells right steps from wrong ones, by labels that scripts/label.py made of the same samples.
 Kinds and their arguments: the files of reasoning/rewards that have a function `judge`.
 """
 
@@ -13,11 +15,14 @@ from absl import flags
 from reasoning import command
 from reasoning.errors import InputError
 from reasoning.evaluation import selection
+from reasoning.evaluation.finished import open_finished
+from reasoning.evaluation.reports import step_scores
 from reasoning.rewards.judges import label, parse
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory that scripts/evaluate.py has finished.")
 LABEL = flags.DEFINE_string("label", None, "Method whose samples are scored.")
 SCORER = flags.DEFINE_string("scorer", None, "kind=…,argument=value,…")
+AGAINST = flags.DEFINE_string("against", None, "Labels of the same samples: the number of endings or a verifier's name.")
 
 
 def main(argv):
@@ -27,6 +32,8 @@ def main(argv):
     workdir, spec = Path(WORKDIR.value), parse(SCORER.value)
     path = selection.score(workdir, LABEL.value, spec)
     print(selection.report(workdir, LABEL.value, label(spec)))
+    if AGAINST.value:
+        print(f"\n{step_scores.report(open_finished(workdir), LABEL.value, label(spec), AGAINST.value)}")
     print(f"\nscores  {path}\ntable   {path.with_suffix('.md')}")
 
 

@@ -27,6 +27,7 @@ from reasoning.search.beam import Beam
 from reasoning.search.driver import Searching
 from reasoning.train import features
 from reasoning.train.probe import train
+from reasoning.train.step_ids import own
 from reasoning.train.step_values import read_values
 
 TOKENIZER = ByteTokenizer([".\n\n", "\n\nThen"])
@@ -175,7 +176,7 @@ def test_exact_labels_are_of_other_steps(made):
 
 
 def test_what_responses_share_is_read_as_something_else(made):
-    valued, n = read_values(made.run, "cot", made.labels.stem, made.model, "hard", 200)
+    valued, n = read_values(made.run, "cot", made.labels.stem, own(made.run, "cot", made.model), "hard", 200)
     groups = features.groups_of(valued, 12)
     assert n == 1 and [one for group in groups for problem in group for one in problem] == valued
     reader, network = features.Reader(made.model, groups), made.model.network
@@ -217,7 +218,7 @@ def test_a_fitted_probe_cannot_be_named_for_a_finished_pool(made):
     engine = types.SimpleNamespace(model=dataclasses.replace(made.model, source=""))
     monitored = selection.score(made.path / "run", "cot", spec, engine, show=False)
     lines = [json.loads(line) for line in monitored.read_text().splitlines()][1:]
-    valued, _ = read_values(made.run, "cot", made.labels.stem, made.model, "hard", 200)
+    valued, _ = read_values(made.run, "cot", made.labels.stem, own(made.run, "cot", made.model), "hard", 200)
     groups = features.groups_of(valued, 12)
     reader, judged = features.Reader(made.model, groups), probe.load(spec["path"])
     wanted = {one.example.id: np.asarray(judged(states)) for group in groups

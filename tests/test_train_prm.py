@@ -1,9 +1,11 @@
 """Training of a process reward model: it learns what its labels say, its file is read as it was trained, a kill is harmless."""
 
 import copy
+import dataclasses
 import json
 import types
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,8 +19,10 @@ from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.rollouts import label
 from reasoning.evaluation.verified import verify
 from reasoning.records import dumps
+from reasoning.rewards.formats import reader
 from reasoning.rewards.labels import first_error, hard
-from reasoning.train import prm, step_values
+from reasoning.rewards.loss import logit
+from reasoning.train import prm, step_ids, step_values
 from reasoning.weights.export import flat
 
 pytestmark = pytest.mark.slow
@@ -29,7 +33,7 @@ RUN = {
     "methods": {"cot": {"method": "majority", "n": 4, "temperature": 1.0, "max_tokens": 60, "instruction": ""}},
 }
 CONFIG = {
-    "model": "", "seed": 0, "epochs": 12, "every": 24, "patience": 3, "export_dtype": "float32",
+    "model": "", "format": "own", "seed": 0, "epochs": 12, "every": 24, "patience": 3, "export_dtype": "float32",
     "labels": {"run": "", "label": "cot", "by": 4, "judge": "", "values": "hard", "held_out": 0.2, "max_tokens": 200},
     "batches": {"layout": "packed", "examples": 16, "rows": 2},
     "optimizer": {
@@ -63,7 +67,9 @@ def made(tmp_path_factory):
     config = copy.deepcopy(CONFIG) | {"model": str(path / "tiny")}
     config["labels"]["run"] = str(path / "run")
     assert prm.train(config, path / "whole", show=False)
-    return types.SimpleNamespace(path=path, policy=policy, config=config, run=open_finished(path / "run"))
+    run = open_finished(path / "run")
+    spell = step_ids.own(run, "cot", policy)
+    return types.SimpleNamespace(path=path, policy=policy, config=config, run=run, spell=spell)
 
 
 def test_mistakes_are_not_learnt(made):
@@ -80,7 +86,7 @@ def test_the_written_model_scores_other_tokens_than_it_was_trained_on(made):
     selection.score(made.path / "run", "cot", spec, engine, show=False)
     lines = [json.loads(line) for line in (made.path / "run/cot/scores/prm-own.jsonl").read_text().splitlines()][1:]
     incremental = {(line["problem"], line["sample"]): line["scores"] for line in lines}
-    valued, _ = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
+    valued, _ = step_values.read_values(made.run, "cot", 4, made.spell, "hard", 200)
     batches = step_values.ValueBatches(valued[:4], prm.Layout("padded", 4, 4))
     batch = next(batches)
     scores = step_values.make_scores(model.network)(model.params, type(batch)(*(jnp.asarray(leaf[0]) for leaf in batch)))
@@ -94,6 +100,41 @@ def test_the_written_model_scores_other_tokens_than_it_was_trained_on(made):
     assert rows["best-of-N, last", 4] > rows["majority", 4] + 0.1
 
 
+@pytest.mark.parametrize("name", ["skywork", "trl"])
+def test_a_format_is_trained_on_other_ids_than_it_is_read_in(made, name, tmp_path, monkeypatch):
+    """Question and steps as text, without the policy's prompt: laid out as the scorer is fed, and learnt."""
+    monkeypatch.setattr(prm, "load_tokenizer", lambda path: made.policy.tokenizer)
+    config = made.config | {"format": name}
+    assert prm.train(config, tmp_path / "judge", show=False)
+    found = [json.loads(line)["scores"] for line in (tmp_path / "judge" / "evaluations.jsonl").read_text().splitlines()]
+    assert found[-1]["held_out/auroc"] > 0.9
+    judge = reasoning.load(tmp_path / "judge" / "model", "float32")
+    how = reader(judge, name)
+    spell = step_ids.anew(made.run, how, made.policy.tokenizer)
+    valued, _ = step_values.read_values(made.run, "cot", 4, spell, "hard", 200)
+    about = {"tokenizer": made.policy.tokenizer, "config": made.policy.config, "mesh": None, "source": "", "name": ""}
+    engine = types.SimpleNamespace(model=types.SimpleNamespace(**about))
+    spec = {"kind": "prm", "format": name, "model": str(tmp_path / "judge" / "model"), "dtype": "float32", "name": f"as-{name}"}
+    path = selection.score(made.path / "run", "cot", spec, engine, show=False)
+    lines = [json.loads(line) for line in path.read_text().splitlines()][1:]
+    incremental = {(line["problem"], line["sample"]): line["scores"] for line in lines}
+    scores = step_values.make_scores(judge.network)
+    for one in valued[:4]:
+        problem, sample = one.example.id.split("/")
+        assert made.policy.tokenizer.decode(one.example.ids.tolist()).startswith(made.run.problems[problem].question)
+        batch = next(step_values.ValueBatches([one], prm.Layout("padded", 1, 1)))
+        states = scores(judge.params, type(batch)(*(jnp.asarray(leaf[0]) for leaf in batch)))[0, one.example.loss.nonzero()[0]]
+        wanted = jax.nn.sigmoid(logit(states))
+        np.testing.assert_allclose(incremental[problem, int(sample)], wanted, rtol=0, atol=1e-4)
+
+
+def test_ids_of_another_tokenizer_are_learnt_as_if_they_were_the_models(made, tmp_path):
+    other = copy.copy(made.policy.tokenizer)
+    other.decode = lambda ids: "".join(chr(97 + token % 26) for token in ids)
+    with pytest.raises(InputError, match="is not the one that wrote 'cot'.*or a format that reads text"):
+        prm.train(made.config, tmp_path / "new", show=False, model=dataclasses.replace(made.policy, tokenizer=other))
+
+
 def test_a_killed_training_ends_with_other_weights(made, monkeypatch):
     asked = prm.Stop.asked
     monkeypatch.setattr(prm.Stop, "asked", lambda self, step, now=False: step == 7)
@@ -105,8 +146,8 @@ def test_a_killed_training_ends_with_other_weights(made, monkeypatch):
 
 
 def test_values_stand_beside_the_ends_of_steps(made):
-    soft, _ = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
-    hard, _ = step_values.read_values(made.run, "cot", 4, made.policy, "hard", 200)
+    soft, _ = step_values.read_values(made.run, "cot", 4, made.spell, "soft", 200)
+    hard, _ = step_values.read_values(made.run, "cot", 4, made.spell, "hard", 200)
     assert {one.problem for one in soft} == {one.problem for one in hard} and len(soft) == len(hard)
     for one, other in zip(soft, hard, strict=True):
         ends = np.flatnonzero(one.example.loss)
@@ -124,7 +165,7 @@ def test_a_response_is_learnt_of_which_a_judge_says_otherwise_or_nothing(made):
     lines = judged.read_bytes().splitlines(keepends=True)
     others = {(line["problem"], line["sample"]): line["right"] for line in map(json.loads, lines[1:-1])}
     judged.write_bytes(b"".join(lines[:-1]))  # of the last response the judge says nothing
-    of = lambda values, judge: step_values.read_values(made.run, "cot", 4, made.policy, values, 200, judge)  # noqa: E731
+    of = lambda values, judge: step_values.read_values(made.run, "cot", 4, made.spell, values, 200, judge)  # noqa: E731
     plain, n = of("hard", "")
     agreed, count = of("consensus", judged.stem)
     assert n == count == 4
@@ -173,7 +214,7 @@ def test_training_goes_on_behind_its_best_model_or_exports_another(made, tmp_pat
 
 
 def test_a_response_of_a_held_out_question_is_learnt(made):
-    valued, _ = step_values.read_values(made.run, "cot", 4, made.policy, "soft", 200)
+    valued, _ = step_values.read_values(made.run, "cot", 4, made.spell, "soft", 200)
     learnt, held = prm.split(valued, 0.2, 0)
     assert len(learnt) + len(held) == len(valued)
     assert not {one.problem for one in learnt} & {one.problem for one in held}
@@ -197,6 +238,7 @@ def test_training_goes_on_when_it_only_gets_worse():
         ({"values": "consensus", "judge": "nobody"}, "nobody.jsonl is missing"),
         ({"by": 5}, "5.jsonl is missing; scripts/label.py makes it"),
         ({"max_tokens": 3}, "labels no response of at most 3 tokens"),
+        ({"format": "rlhflow"}, "format is one with a score head, qwen_math, skywork, trl, own; got 'rlhflow'"),
     ],
 )
 def test_a_wrong_configuration_trains(made, tmp_path, change, message):

@@ -27,7 +27,7 @@ from reasoning.rewards import prm
 from reasoning.rewards.base import Scorer
 from reasoning.search.beam import Beam
 from reasoning.search.driver import Searching
-from reasoning.train.prm import with_value_head
+from reasoning.train.prm import with_score_head
 
 PROBLEMS, WIDTHS = 32, (4, 8)
 STEP, STEPS = 16, 4  # tokens of a step, steps of a response
@@ -39,7 +39,7 @@ def search(model: Model, prompt: int, slots: int, rounds: int) -> dict[str, Any]
 
     Returns {"batched": [entry per N], "scoring": entry}; ratios are (median, low, high) by round.
     """
-    scorer = prm.make(with_value_head(model, 0), "own", policy=model)
+    scorer = prm.make(with_score_head(model, 1, 0), "own", policy=model)
     return {
         "batched": [batched(model, scorer, width, prompt, max(slots, width), rounds) for width in WIDTHS],
         "scoring": scoring(scorer, model, prompt, rounds),

@@ -1,14 +1,15 @@
-"""A process reward model, trained on labels of the policy's own responses, Monte-Carlo or exact, from the policy's weights.
+"""A process reward model, trained on labels of the policy's own responses, Monte-Carlo or exact, from any model's weights.
 
     config.json, metrics.jsonl, evaluations.jsonl, tensorboard/, checkpoints/     as in `reasoning.train.sft`
-    model/    the model with the lowest held-out loss: a value head on the policy, in the layout of Hugging Face
+    model/    the model with the lowest held-out loss: a score head in place of its language head, in the layout of Hugging Face
 
 Questions, not responses, are held out. Training ends early when the held-out loss has not fallen for `patience` evaluations.
 Killed and started again it goes on from the last checkpoint. One process.
 
-Configuration, plain data: model, seed; labels (run, label, by, judge, values, max_tokens as `read_values` has them, held_out:
-share of questions); batches (layout, examples, rows); epochs, every (steps between evaluations, and checkpoints), patience;
-optimizer and step as in `reasoning.train.settings`; export_dtype.
+Configuration, plain data: model, seed; format, how it reads responses (`reasoning.rewards.formats`): "own" is the policy's prompt
+and ids, the others read text, so that a small model can judge a large one; labels (run, label, by, judge, values, max_tokens as
+`read_values` has them, held_out: share of questions); batches (layout, examples, rows); epochs, every (steps between
+evaluations, and checkpoints), patience; optimizer and step as in `reasoning.train.settings`; export_dtype.
 
 Source: Snell et al. 2024, arXiv 2408.03314, appendix D (soft values, early stop on the loss of held-out questions); Wang et al.
 2023, arXiv 2312.08935 (Math-Shepherd); Zhang et al. 2025, arXiv 2501.07301 (consensus of labels and a judge).
@@ -41,10 +42,12 @@ from reasoning.train.checkpoints import Checkpoints, Info
 from reasoning.train.monitor import Monitor
 from reasoning.train.optim import optimizer, schedule
 from reasoning.train.signals import Stop
+from reasoning.train.step_ids import labels_of, spelling
 from reasoning.train.step_values import ValueBatches, Valued, make_scores, make_step, read_values, scored
+from reasoning.weights.load import load_tokenizer
 
 KEYS = {
-    "": ("model", "seed", "labels", "batches", "epochs", "every", "patience", "optimizer", "step", "export_dtype"),
+    "": ("model", "format", "seed", "labels", "batches", "epochs", "every", "patience", "optimizer", "step", "export_dtype"),
     "labels": ("run", "label", "by", "judge", "values", "held_out", "max_tokens"),
     "batches": ("layout", "examples", "rows"),
     "step": ("compute_dtype", "remat"),
@@ -57,7 +60,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
     Args:
       config: see the module; resolved, JSON-able.
       show: a progress bar on standard error.
-      model: the policy, instead of the one that `config` names; parameters in float32.
+      model: that learns, instead of the one that `config` names; parameters in float32.
     Raises:
       InputError: a wrong configuration, a run without labels, a directory of another run, a loss that is not finite.
     """
@@ -67,20 +70,21 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
         # ------------------------------------------------------------------ labels and model
         run = open_finished(Path(part["run"]))
         stack.enter_context(exclusive(workdir))
-        policy = model or reasoning.load(config["model"], "float32")
-        which = part["label"], part["by"], policy, part["values"], part["max_tokens"], part["judge"]
-        valued, n = read_values(run, *which)
+        begun_from = model or reasoning.load(config["model"], "float32")
+        judge = with_score_head(begun_from, labels_of(config["format"]), config["seed"])
+        policy = run.config["model"]
+        spell = spelling(run, part["label"], judge, config["format"], lambda: load_tokenizer(policy))
+        valued, n = read_values(run, part["label"], part["by"], spell, part["values"], part["max_tokens"], part["judge"])
         learnt, held = split(valued, part["held_out"], config["seed"])
         made = config["batches"]
         layout = Layout(made["layout"], made["examples"], made["rows"], seed=config["seed"])
         batches = ValueBatches(learnt, layout)
         total = config["epochs"] * batches.steps
         data = identity.digest_of([example for one in valued for example in one[1:]])
-        mine = identity.check(workdir, config, data, policy.source)
+        mine = identity.check(workdir, config, data, begun_from.source)
         identity.write(workdir, mine)
 
         # ------------------------------------------------------------------ what learns, and where it was left
-        judge = with_value_head(policy, config["seed"])
         settings = dict(config["optimizer"])
         rates = schedule(settings.pop("schedule"), settings.pop("learning_rate"), total, settings.pop("warmup"))
         optimise = optimizer(rates, **settings)
@@ -151,13 +155,13 @@ def split(valued: list[Valued], share: float, seed: int) -> tuple[list[Valued], 
     return [one for one in valued if one.problem not in chosen], [one for one in valued if one.problem in chosen]
 
 
-def with_value_head(policy: Model, seed: int) -> Model:
-    """The policy with one number a token in place of its language head; the new head is small and random."""
-    config = dataclasses.replace(policy.config, language_head=False, num_labels=1, score_bias=True)
-    kernel = 0.02 * jax.random.normal(jax.random.key(seed), (1, config.d_model), jnp.float32)
-    params = {name: part for name, part in policy.params.items() if name != "head"}
-    params["score"] = {"kernel": kernel, "bias": jnp.zeros(1, jnp.float32)}
-    return dataclasses.replace(policy, config=config, params=params)
+def with_score_head(model: Model, labels: int, seed: int) -> Model:
+    """The model with `labels` numbers a token in place of its language head; the new head is small and random."""
+    config = dataclasses.replace(model.config, language_head=False, num_labels=labels, score_bias=True)
+    kernel = 0.02 * jax.random.normal(jax.random.key(seed), (labels, config.d_model), jnp.float32)
+    params = {name: part for name, part in model.params.items() if name != "head"}
+    params["score"] = {"kernel": kernel, "bias": jnp.zeros(labels, jnp.float32)}
+    return dataclasses.replace(model, config=config, params=params)
 
 
 def measure(scores, params, held: list[Valued], layout: Layout, n: int) -> dict[str, float]:

@@ -30,6 +30,7 @@ from reasoning.rewards import probe as probes
 from reasoning.train import identity
 from reasoning.train.features import Group, Reader, groups_of
 from reasoning.train.prm import split
+from reasoning.train.step_ids import own
 from reasoning.train.step_values import Valued, read_values
 
 KEYS = ("model", "dtype", "seed", "labels", "rows", "ridges")
@@ -49,8 +50,8 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
     run = open_finished(Path(part["run"]))
     with exclusive(workdir):
         policy = model or reasoning.load(config["model"], config["dtype"] or None)
-        which = part["label"], part["by"], policy, part["values"], part["max_tokens"], part.get("judge", "")
-        valued, n = read_values(run, *which)
+        which = part["values"], part["max_tokens"], part.get("judge", "")
+        valued, n = read_values(run, part["label"], part["by"], own(run, part["label"], policy), *which)
         mine = identity.check(workdir, config, identity.digest_of([one for each in valued for one in each[1:]]), policy.source)
         identity.write(workdir, mine)
         groups = groups_of(valued, config["rows"])

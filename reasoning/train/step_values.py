@@ -1,6 +1,6 @@
 """What a process reward model learns from: responses whose ends of steps carry values; and the step that teaches them.
 
-    prompt │ step one . │ step two . │ …        tokens, as the policy read and wrote them
+    prompt │ step one . │ step two . │ …        tokens, as the model will read them (`reasoning.train.step_ids`)
     0        0 … 0   7    0 … 0    2   …        right: of n endings from here, how many were (`reasoning.evaluation.rollouts`);
                                                 n = 1 where a verifier says 0 or 1 (`reasoning.evaluation.verified`);
                                                 a consensus of two drops a response (Zhang et al. 2025, arXiv 2501.07301)
@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from reasoning.decode.requests import prompt_ids
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.rollouts import LABELS, read_labels
@@ -30,6 +29,7 @@ from reasoning.rewards.loss import logit, step_loss
 from reasoning.train.batching import Batch, Batches, Layout
 from reasoning.train.examples import Example
 from reasoning.train.step import State, default_dtype, summed, targets_of
+from reasoning.train.step_ids import Spell
 
 VALUES = ("soft", "hard", "consensus")
 
@@ -65,13 +65,13 @@ class Metrics(NamedTuple):
 
 
 def read_values(
-    run: Finished, label: str, by: int | str, model: Any, values: str, max_tokens: int, judge: int | str = ""
+    run: Finished, label: str, by: int | str, spell: Spell, values: str, max_tokens: int, judge: int | str = ""
 ) -> tuple[list[Valued], int]:
     """(the labelled responses of a method that have at most `max_tokens` tokens with their prompt, endings that labels count).
 
     Args:
       by: name of the file of labels, how many endings or a verifier (scripts/label.py).
-      model: whose tokenizer wrote the responses.
+      spell: in whose ids.
       values: "soft", shares of right endings, "hard", 1 up to the first step from which no ending is right, or "consensus",
         hard ones of the responses where `judge` finds the first mistake at the same step.
       judge: name of another file of labels of the same steps, for a consensus and for nothing else.
@@ -84,26 +84,24 @@ def read_values(
         raise InputError(
             f"a consensus, and nothing else, needs a second file of labels; got values {values!r}, by {by!r} and judge {judge!r}"
         )
-    method, directory = run.method(label), run.workdir / label / LABELS
+    run.method(label)
+    directory = run.workdir / label / LABELS
     n, lines = _labels(directory / f"{by}.jsonl")
     seconds = {(one["problem"], one["sample"]): one for one in _labels(directory / f"{judge}.jsonl")[1]} if judge else {}
     records = {(one["problem"], one["sample"]): one for one in run.samples(label)}
-    prompts: dict[str, np.ndarray] = {}
     out = []
     for line in lines:
         problem, key = line["problem"], (line["problem"], line["sample"])
-        if problem not in prompts:
-            request = method.requests([run.problems[problem]])[0]
-            prompts[problem] = prompt_ids(request, model.tokenizer, model.config.vocab_size)
-        whole = np.concatenate([prompts[problem], records[key]["ids"]]).astype(np.int32)
         counts = _counts(line, values, n, seconds.get(key))
-        if len(whole) > max_tokens or counts is None:
+        if counts is None:
             continue
-        ends = len(prompts[problem]) + np.array(line["ends"]) - 1
-        targets, right = np.zeros(len(whole), bool), np.zeros(len(whole), np.int32)
-        targets[ends], right[ends] = True, counts
+        ids, at = spell(records[key], line["ends"])
+        if len(ids) > max_tokens:
+            continue
+        targets, right = np.zeros(len(ids), bool), np.zeros(len(ids), np.int32)
+        targets[at], right[at] = True, counts
         name = f"{problem}/{line['sample']}"
-        out.append(Valued(problem, Example(name, whole, targets), Example(name, right, targets)))
+        out.append(Valued(problem, Example(name, ids, targets), Example(name, right, targets)))
     if not out:
         agreed = f" and {judge}.jsonl agree on" if judge else " labels"
         raise InputError(

@@ -21,7 +21,7 @@ from reasoning.search.beam import Beam
 from reasoning.search.driver import Searching
 from reasoning.search.dvts import Dvts
 from reasoning.sharding import make_mesh
-from reasoning.train.prm import with_value_head
+from reasoning.train.prm import with_score_head
 
 CHAIN = Chain((temperature(),), (stop_ids(), step_ends()))
 REQUESTS = [Request(id=f"p{i}", prompt="words " * i, n=4) for i in range(1, 4)]
@@ -30,7 +30,7 @@ KNOBS = {"temperature": 1.0, "stop": [], "step_tokens": 4, "max_tokens": 16}
 
 def main(tensor: int) -> dict:
     model = Model(SHAPE, random_params(SHAPE, seed=9), ByteTokenizer(), "tiny")
-    critic = with_value_head(Model(SHAPE, random_params(SHAPE, seed=5), ByteTokenizer(), "critic"), 0)
+    critic = with_score_head(Model(SHAPE, random_params(SHAPE, seed=5), ByteTokenizer(), "critic"), 1, 0)
     mesh = make_mesh(1, tensor) if tensor else None
     engine = Engine(model, max_slots=8, mesh=mesh)
     near = prm.make(critic if mesh is None else critic.on(mesh), "own", policy=engine.model)
