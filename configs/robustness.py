@@ -9,7 +9,7 @@ is ambiguous:
     injection     0, 1, 16 copies
     think_less    0, 8 shots and the phrase       the same shots without it
     program       1 … attempts                    as many attempts without an attack, both at temperature 0.7
-    soft_tokens   steps of training               (scripts/train_soft_tokens.py writes them to the directory `soft`)
+    soft_tokens   steps of training               (of the directory `soft`, which scripts/train_soft_tokens.py makes for a rule)
 
     defence       levels
     budget        thinking tokens: 0, 24 (of math500 256), free
@@ -66,7 +66,8 @@ VOTES = (1, 2, 4)
 def get_config(arg=None):
     """attack, defence: see above; amounts: resources in place of those above, as 1-64-256; goal: of reasoning/data/goals.py;
     op: add, mul, asdiv or math500; path: a local copy of the last two; rules: clear, ambiguous or both; n: problems; attempts,
-    attacker: of a program and its model; soft: directory of soft tokens; size: 0.5b or 1.5b; model: any other; seed.
+    attacker: of a program and its model; soft: directory of soft tokens, one for each rule with + between, clear first; size:
+    0.5b or 1.5b; model: any other; seed.
     """
     arg = common.parse_arg(
         arg, attack="many_shot", defence="budget", amounts="", goal="plus_one", op="add", rules="both", n=100, attempts=4,
@@ -79,13 +80,14 @@ def get_config(arg=None):
             f"the config's argument path is a file of op={' or op='.join(PUBLISHED)}, and sums are made; leave it out"
         )
     amounts = _amounts(arg.amounts or AMOUNTS[arg.attack])
+    soft = _soft(arg)
     config = common.base(arg.model or SIZES[arg.size], _task(arg, max(amounts, default=0)), arg.seed)
     grids = {}
     for ambiguous in RULES[arg.rules]:
         rule = "ambiguous" if ambiguous else "clear"
         cells, other = {}, {}
         for word, level, defender in _defenders(arg):
-            for resource, attack in _attacks(arg, amounts):
+            for resource, attack in _attacks(arg, amounts, soft[rule]):
                 label = f"{rule}_{attack['kind']}_{resource}_{word}"
                 tries = {"n": arg.attempts * defender["n"]} if arg.attack == "program" and not resource else {}
                 config.methods[label] = common.method(
@@ -154,8 +156,22 @@ def _defenders(arg):
     return [("votes", list(VOTES), {**pooled, "n": max(VOTES)})]
 
 
-def _attacks(arg, amounts):
-    """(resource, attack), the clean one first."""
+def _soft(arg):
+    """{rule: directory of the soft tokens that were trained for it}."""
+    rules = ["ambiguous" if ambiguous else "clear" for ambiguous in RULES[arg.rules]]
+    if arg.attack != "soft_tokens":
+        return dict.fromkeys(rules)
+    directories = arg.soft.split("+")
+    if len(directories) != len(rules):
+        raise InputError(
+            f"soft tokens are trained for one rule; the config's soft names {len(directories)} and rules={arg.rules} needs"
+            f" {len(rules)}: choose rules=clear or ambiguous, or soft=runs/soft+runs/soft-ambiguous"
+        )
+    return dict(zip(rules, directories, strict=True))
+
+
+def _attacks(arg, amounts, soft):
+    """(resource, attack), the clean one first; `soft` is the directory of soft tokens."""
     if arg.attack == "program":
         yield 0, {"kind": "none"}
         yield arg.attempts, {"kind": "program", "attempts": arg.attempts, "tokens": 64, "model": arg.attacker}
@@ -167,7 +183,7 @@ def _attacks(arg, amounts):
         elif arg.attack == "injection":
             yield amount, {"kind": "injection", "copies": amount}
         elif arg.attack == "soft_tokens":
-            yield amount, {"kind": "soft_tokens", "path": f"{arg.soft}/soft-{amount}.npz"}
+            yield amount, {"kind": "soft_tokens", "path": f"{soft}/soft-{amount}.npz"}
         else:
             yield amount, {"kind": "many_shot", "shots": amount}
             yield amount, {"kind": "think_less", "shots": amount, "times": 1}

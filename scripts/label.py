@@ -1,6 +1,6 @@
 """Labels of the steps of a finished run: the model ends every prefix N times (resumable), or a verifier judges each.
 
-python scripts/label.py --workdir runs/mine --label majority --n 8
+python scripts/label.py --workdir runs/mine --label majority --n 8 --separator ";"
 python scripts/label.py --workdir runs/mine --label majority --verifier checker --separator ";"
 """
 

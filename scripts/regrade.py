@@ -1,6 +1,6 @@
 """A finished run graded anew, with the last number as the answer where a response states none; then its table.
 
-python scripts/regrade.py --workdir runs/quickstart --to runs/quickstart-last-number
+python scripts/regrade.py --workdir runs/mine --to runs/mine-last-number
 """
 
 from pathlib import Path

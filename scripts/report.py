@@ -1,6 +1,6 @@
 """The table and the picture of a finished run directory, once more.
 
-python scripts/report.py --workdir runs/quickstart
+python scripts/report.py --workdir runs/mine
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """Trains a process reward model on the labels of a run; resumable.
 
     python scripts/evaluate.py --config configs/majority.py:n=500,samples=4 --config.task.seed=1 --workdir runs/pool
-    python scripts/label.py --workdir runs/pool --label majority --n 8
+    python scripts/label.py --workdir runs/pool --label majority --n 8 --separator ";"
     python scripts/train_prm.py --config configs/prm.py:run=runs/pool,label=majority --workdir runs/prm
-    python scripts/score.py --workdir runs/test --label majority --scorer kind=prm,format=own,model=runs/prm/model
+    python scripts/score.py --workdir runs/test --label majority --scorer "kind=prm,format=own,model=runs/prm/model,separator=;"
 
 The same command again goes on where a killed run stopped. SIGTERM saves and exits with 0.
 """

@@ -192,7 +192,7 @@ def test_a_lookahead_that_is_rolled_back_leaves_a_trace(read):
     rows.score([steps[0] for steps in RESPONSES])
     saved, steps = rows.carry, list(rows.steps)
     ahead = rows.score(["a very long step that is forgotten", "4", "5"])
-    rows.carry, rows.steps = base.rollback(rows.carry, saved), steps
+    rows.carry, rows.steps = base.rollback(rows.carry, saved.small), steps
     got = rows.score([steps[1] for steps in RESPONSES])
     wanted = [direct(name, model, QUESTION, steps[:2])[-1] for steps in RESPONSES]
     np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5)

@@ -1,12 +1,14 @@
 """Every script says what it is when it is asked with --help, and does nothing else."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from doubles.config_files import resolve
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SHELL = sorted(path.name for path in SCRIPTS.glob("*.sh"))
@@ -38,3 +40,20 @@ def test_help_of_a_main_is_not_its_docstring(tmp_path, name):
     assert done.returncode in (0, 1), done.stderr  # absl's --help exits with 1
     assert first and first in done.stdout and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+def test_a_study_prints_a_command_that_does_not_run():
+    sweep = lambda *given: subprocess.run(  # noqa: E731
+        [sys.executable, "scripts/sweep.py", *given], cwd=SCRIPTS.parent, capture_output=True, text=True
+    )
+    done = sweep(
+        "--study", "configs/majority.py:n=20", "--more", "--config.dtype=float32 --config.seed=3", "--runs", "some where"
+    )
+    commands = [shlex.split(line) for line in done.stdout.splitlines()]
+    assert len({one[-1] for one in commands}) == 4 and commands[0][-1] == "--workdir=some where/majority-sweep-0"
+    found = [resolve(*one[2:-1]) for one in commands]
+    assert [one["methods"]["majority"]["temperature"] for one in found] == [0.3, 0.5, 0.7, 1.0]
+    assert all((one["task"]["size"], one["dtype"], one["seed"]) == (20, "float32", 3) for one in found)
+    for given, message in (((), "--study=FILE.py is needed"), (("--study=no.py",), "no.py is no file")):
+        done = sweep(*given)
+        assert done.returncode == 2 and message in done.stderr and not done.stdout

@@ -295,12 +295,22 @@ def test_config_is_refused_or_trains_on_test_problems():
     config = resolve(f"--config={ROOT}/configs/soft_tokens.py:op=mul,tokens=4,steps=10", "--config.soft.batch=2")
     assert soft_training.check(config)["snapshots"] == [2, 10] and config["soft"]["batch"] == 2
     held = {one.id for one in build_task(config).problems}
-    grid = resolve(f"--config={ROOT}/configs/robustness.py:attack=soft_tokens,op=mul,amounts=2-10")
+    grid = resolve(f"--config={ROOT}/configs/robustness.py:attack=soft_tokens,op=mul,amounts=2-10,rules=clear")
     assert not held & {one.id for one in build_task(grid).problems}
     assert all(path.stem in {"soft-2", "soft-10"} for path in attacks(grid))
     for sweep in read(ROOT / "configs" / "soft_tokens.py").get_sweep():
         arguments = [f"--{name}={value}" for name, value in sweep.items()]
         soft_training.check(resolve(f"--config={ROOT}/configs/soft_tokens.py", *arguments))
+
+
+def test_vectors_of_one_rule_attack_the_span_of_another():
+    config = read(ROOT / "configs" / "robustness.py").get_config
+    both = config("attack=soft_tokens,amounts=10,soft=a+b")
+    paths = {label: one["attack"].get("path", "") for label, one in both["methods"].items()}
+    assert all(path in ("", f"{'ab'[label.startswith('ambiguous')]}/soft-10.npz") for label, path in paths.items())
+    assert {path for path in paths.values() if path} == {"a/soft-10.npz", "b/soft-10.npz"}
+    with pytest.raises(InputError, match="soft names 1 and rules=both needs 2: choose rules=clear or ambiguous, or soft=runs"):
+        config("attack=soft_tokens")
 
 
 @pytest.mark.parametrize(

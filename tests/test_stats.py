@@ -18,6 +18,14 @@ def run_of(rights, n=4):
     ]
 
 
+def accuracy(run):
+    return stats.measure(run, metrics.accuracy)
+
+
+def metrics_of(run):
+    return [metrics.accuracy(one) for one in run]
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_none_or_all_right_has_an_interval_of_positive_width(share):
     result = stats.estimate(np.full(100, share))
@@ -57,10 +65,10 @@ def test_samples_inside_a_problem_are_not_resampled():
 
 
 def test_noise_is_told_apart_and_shrinks_with_samples():
-    few, many = stats.accuracy(run_of([2] * 30, n=4)), stats.accuracy(run_of([20] * 30, n=40))
+    few, many = accuracy(run_of([2] * 30, n=4)), accuracy(run_of([20] * 30, n=40))
     assert math.isclose(few.noise, math.sqrt(30 * 0.25 / 3) / 30)
     assert many.noise < few.noise / 3
-    assert stats.accuracy(run_of([1] * 30, n=1)).noise is None
+    assert accuracy(run_of([1] * 30, n=1)).noise is None
 
 
 def test_pairing_finds_what_two_separate_intervals_hide():
@@ -68,33 +76,20 @@ def test_pairing_finds_what_two_separate_intervals_hide():
     a = generator.integers(0, 8, 100)
     b = a + (generator.random(100) < 0.3)
     ours, theirs = run_of(b, n=8), run_of(a, n=8)
-    result = stats.compare(ours, theirs)
+    result = stats.paired(*(metrics_of(run) for run in (ours, theirs)))
     assert result.distinguishable and result.low > 0 and result.n == 100
-    assert stats.accuracy(ours).low < stats.accuracy(theirs).high  # the separate intervals overlap
-    assert result.mde < stats.accuracy(ours).mde / 2
-    backwards = stats.compare(theirs, ours)
+    assert accuracy(ours).low < accuracy(theirs).high  # the separate intervals overlap
+    assert result.mde < accuracy(ours).mde / 2
+    backwards = stats.paired(*(metrics_of(run) for run in (theirs, ours)))
     assert math.isclose(backwards.difference, -result.difference) and math.isclose(backwards.p_value, result.p_value)
-
-
-def test_majority_against_single_samples_of_the_same_run_pairs_by_problem():
-    run = run_of([5, 6, 2, 7] * 10, n=8)
-    result = stats.compare(run, run, metric=metrics.maj_at_k, k=5, k_b=1)
-    assert math.isclose(result.difference, stats.maj_at_k(run, 5).value - stats.accuracy(run).value, abs_tol=1e-12)
-    copy = stats.compare(run, list(run), metric=metrics.maj_at_k, k=5, k_b=1)
-    assert result.noise != copy.noise  # shared samples are not independent
 
 
 def test_values_equal_but_for_rounding_count_as_equal():
     run = run_of([1, 3, 2, 5, 6] * 8, n=7)  # maj@2 is maj@1 in other floating point
-    result = stats.compare(run, run, metric=metrics.maj_at_k, k=2, k_b=1)
+    result = stats.paired([metrics.maj_at_k(one, 2) for one in run], [metrics.maj_at_k(one, 1) for one in run])
     assert result.difference == 0 and result.p_value == 1.0 and result.high - result.low > 0.01
     nearly = stats.estimate(1.0 - 1e-15 * np.random.default_rng(0).random(100))
     assert nearly.high - nearly.low > 0.02
-
-
-def test_rows_in_another_order_are_paired_by_id_and_not_by_position():
-    a, b = run_of([0, 1, 2, 3, 4] * 4), run_of([1, 1, 3, 3, 4] * 4)
-    assert stats.compare(a, b[::-1]).difference == stats.compare(a, b).difference
 
 
 def test_sign_flip_p_values_of_few_differences_are_exact():
@@ -113,11 +108,11 @@ def test_many_sign_flips_agree_with_the_exact_test():
 def test_bad_tables_are_refused_in_one_line():
     run = run_of([1, 2, 3])
     for call, message in [
-        (lambda: stats.accuracy([]), "no problems"),
-        (lambda: stats.accuracy(run + run[:1]), "more than once"),
-        (lambda: stats.maj_at_k(run, 5), "has 4 samples"),
-        (lambda: stats.compare(run, run_of([1, 2])), "different problems"),
-        (lambda: stats.compare([], []), "no problems"),
+        (lambda: accuracy([]), "no problems"),
+        (lambda: accuracy(run + run[:1]), "more than once"),
+        (lambda: stats.pass_at_k(run, 5), "has 4 samples"),
+        (lambda: stats.paired([0.0, 1.0], [1.0]), "values of 2 and of 1 problems cannot be paired"),
+        (lambda: stats.paired([], []), "no problems"),
         (lambda: power.minimum_detectable_effect(0.1, alpha=0.0), "strictly between"),
         (lambda: power.problems_needed(0.0, 0.5), "infinitely many"),
     ]:

@@ -80,7 +80,6 @@ def test_f1_counts_a_later_mistake_or_forgets_the_correct_solutions():
 
 def test_labels_are_confused():
     right = [4, 2, 0, 1, 0]
-    assert labels.soft(right, 4) == [1.0, 0.5, 0.0, 0.25, 0.0]
     assert labels.hard(right) == [True, True, False, False, False], "a lucky ending after a mistake makes no step right"
     assert labels.consensus(right, [True, True, False, True, False]) == labels.hard(right)
     assert labels.consensus(right, [True, False, False, False, False]) is None

@@ -49,7 +49,7 @@ class Admission(NamedTuple):
     knobs: Any
 
 
-def _blank(network: Network, chain: Chain, batch: int, size: int, alternatives: int) -> Slots:
+def _blank(chain: Chain, batch: int, size: int, alternatives: int) -> Slots:
     """`batch` empty (done) slots of length 1, without states and cache."""
     zero, no = jnp.zeros(batch, jnp.int32), jnp.zeros(batch, bool)
     return Slots(
@@ -81,18 +81,18 @@ def make_empty(network: Network, chain: Chain, batch: int, size: int, alternativ
     """empty(tables) → `batch` empty slots of cache length `size`."""
 
     def empty(tables) -> Slots:
-        slots = _blank(network, chain, batch, size, alternatives)
+        slots = _blank(chain, batch, size, alternatives)
         return dataclasses.replace(slots, states=initial_states(chain, slots, tables), cache=network.init_cache(batch, size))
 
     return empty
 
 
-def make_admit(network: Network, chain: Chain) -> Callable[..., Slots]:
+def make_admit(chain: Chain) -> Callable[..., Slots]:
     """admit(slots, room, admission, tables) → slots in which the admitted rows stand at the end of their prompt."""
 
     def admit(slots: Slots, room, admission: Admission, tables) -> Slots:
         batch, size = slots.tokens.shape
-        blank = _blank(network, chain, batch, size, slots.other_tokens.shape[2])
+        blank = _blank(chain, batch, size, slots.other_tokens.shape[2])
         source = jnp.maximum(admission.source, 0)
         fresh = dataclasses.replace(
             blank,

@@ -109,7 +109,7 @@ def lower_admit(network: Network, chain: Chain, slots: Slots, room: Any, params,
     """admit(slots (donated), room, admission, tables) → slots for `slots` and a `room` of these shapes."""
     spread = Spread(mesh_of(params), network.cache_partition)
     admission = spread.place(blank_admission(chain, *slots.tokens.shape), ROWS)
-    admit = jax.jit(spread.admit(make_admit(network, chain)), donate_argnums=0, out_shardings=spread.slots)
+    admit = jax.jit(spread.admit(make_admit(chain)), donate_argnums=0, out_shardings=spread.slots)
     return admit.lower(slots, room, admission, spread.place(tables, WHOLE))
 
 

@@ -52,10 +52,7 @@ def report(workdir: Path, label: str, scorer: str) -> str:
     run = open_finished(workdir)
     made = rows(run, label, scorer)
     lines = [_with_scorer(tables.cells(row), f"{row.cost.scorer:.0f}") for row in made]
-    differences = [
-        (row, other, stats.difference([a - b for a, b in zip(row.values, other.values, strict=True)]))
-        for row, other in pairs(made)
-    ]
+    differences = [(row, other, stats.paired(row.values, other.values)) for row, other in pairs(made)]
     parts = [
         f"{label}, {len(run.problems)} problems, scored by {scorer}",
         tables.aligned(_with_scorer(tables.HEADER, "scorer"), lines),

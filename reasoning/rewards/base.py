@@ -1,13 +1,13 @@
 """What a scorer is to a search: pure functions whose state moves with the slots.
 
-A round of a search decodes until every row has a new step, scores the new tokens of all rows in one compiled call, selects,
+A round of a search decodes until enough problems have a new step in all their rows, scores these in one compiled call, selects,
 and gathers policy and scorer alike. What a scorer remembers is its *carry*, so a row is never read twice.
 
     carry = init(rows, length)                              rows × what one row needs, all zero
     carry = begin(params, prompt, n, carry)                 the question, once a prompt
     score, carry = score(params, new, n, ended, carry)      one step of every row
     carry = gather(carry, parents)                          rows move with their slots
-    carry = rollback(carry, saved)                          a lookahead is forgotten; no cache is copied
+    carry = rollback(carry, small)                          a lookahead is forgotten; no cache is copied
 
 Axis legend: `B` rows, `T` new tokens, `P` problems, `W` rows per problem.
 """
@@ -86,9 +86,9 @@ def gather(carry: Carry, parents: jax.Array) -> Carry:
     return cache.gather(carry, parents)
 
 
-def rollback(now: Cached, saved: Cached) -> Cached:
-    """The carry as it was when it was `saved`, from the one of `now`: later keys and values lie behind the older position."""
-    return Cached(now.kv, saved.small)
+def rollback(now: Cached, small: Any) -> Cached:
+    """The carry as it was when its `small` was kept, from the one of `now`: later keys and values lie behind its position."""
+    return Cached(now.kv, small)
 
 
 def check_scores(name: str, scores: np.ndarray, rows: Sequence[str]) -> None:

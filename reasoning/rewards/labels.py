@@ -9,11 +9,6 @@ consensus   hard, of responses where a second judge finds the first wrong step a
 from collections.abc import Sequence
 
 
-def soft(right: Sequence[int], n: int) -> list[float]:
-    """Share of the n completions of each prefix that were right."""
-    return [count / n for count in right]
-
-
 def hard(right: Sequence[int]) -> list[bool]:
     """Whether any completion of each prefix was right, up to the first step of which none was; false from there on.
 

@@ -16,7 +16,8 @@ import numpy as np
 from reasoning.decode.programs import Programs
 from reasoning.decode.slots import rollback
 from reasoning.models.model import Model
-from reasoning.rewards.base import Cached, Scorer
+from reasoning.rewards import base
+from reasoning.rewards.base import Scorer
 from reasoning.search.programs import Rounds
 from reasoning.search.rounds import Choice, Entry, Window, without_cache
 from reasoning.search.spelling import step_ids
@@ -91,5 +92,5 @@ class Arena:
             reads.append(self._score()[1])
         latest = self.paths.latest
         self.slots, self.paths = rollback(self.slots, saved), paths
-        self.carry = Cached(self.carry.kv, small)
+        self.carry = base.rollback(self.carry, small)
         return latest

@@ -1,9 +1,9 @@
 """The contract of a search: which prefixes of a problem go on, and how often.
 
-A round decodes until every row stands at the end of a step, scores, and asks the search for one number a row: how many
-copies of it go on. A row that is complete is one copy of itself for ever, so it keeps its slot and its score, is never
-expanded again, and W rows give exactly W final responses. From the counts follow the parents: a row that goes on stays in
-its slot, and its further copies take the slots of the rows that do not.
+A round decodes until enough problems have all their rows at the end of a step, scores these, and asks the search for one
+number a row: how many copies of it go on. A row that is complete is one copy of itself for ever, so it keeps its slot and its
+score, is never expanded again, and W rows give exactly W final responses. From the counts follow the parents: a row that goes
+on stays in its slot, and its further copies take the slots of the rows that do not.
 
     slot       0    1    2    3        counts   [0, 3, 1, 0]
     before     a    b    c   (d)       parents  [1, 1, 2, 1]      b stays, and its copies take the places of a and d

@@ -59,7 +59,7 @@ def phrase(run: Finished, place: Place, found: Attempts, grader: Grader, n: int)
         (_mean(found.thinking), _mean(without.thinking)),
         (_mean(found.goal), _mean(without.goal)),
         scaled_difference([a - b for a, b in zip(found.thinking, without.thinking, strict=True)]),
-        stats.difference([a - b for a, b in zip(found.goal, without.goal, strict=True)]),
+        stats.paired(found.goal, without.goal),
     )
 
 

@@ -159,7 +159,7 @@ def cell(place: Place, found: Attempts, clean: Sequence[float] | None, several: 
       several: there may be more than one attempt.
     """
     neither = [max(0.0, 1.0 - goal - right) for goal, right in zip(found.goal, found.right, strict=True)]
-    effect = None if clean is None else stats.difference([a - b for a, b in zip(found.goal, clean, strict=True)])
+    effect = None if clean is None else stats.paired(found.goal, clean)
     return Cell(
         place.label,
         place.resource,

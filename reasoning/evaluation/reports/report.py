@@ -106,7 +106,7 @@ def report(workdir: Path) -> Report:
     made = Report(
         title=f"{model_name(run.identity['model'])}\n{task_name(config['task'])}, {len(run.problems)} problems",
         rows=tuple(found),
-        versus=tuple((a, b, stats.difference([x - y for x, y in zip(a.values, b.values, strict=True)])) for a, b in pairs(found)),
+        versus=tuple((a, b, stats.paired(a.values, b.values)) for a, b in pairs(found)),
         table=out / "table.md",
         picture=out / "accuracy.png",
         sweeps=tuple(sweeps.sweeps(planned, measured)),

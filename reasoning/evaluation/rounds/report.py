@@ -165,7 +165,7 @@ def _round(index: int, grouped, first: Round | None) -> Round:
         values=tuple(values),
         unparsed=now("unparsed"),
         lost=now("lost"),
-        gain=stats.difference([a - b for a, b in zip(values, first.values, strict=True)]) if first else None,
+        gain=stats.paired(values, first.values) if first else None,
     )
 
 
@@ -204,7 +204,7 @@ def _controls(run: Finished, pool: str, grouped, last: Round) -> list[Control]:
         ]
         taken = [min(many, len(group)) for many, group in zip(wanted, groups, strict=True)]
         values = [metrics.best_at_k(samples, many) for samples, many in zip(table, taken, strict=True)]
-        versus = stats.difference([a - b for a, b in zip(last.values, values, strict=True)])
+        versus = stats.paired(last.values, values)
         short = sum(many > len(group) for many, group in zip(wanted, groups, strict=True))
         out.append(Control(pool, basis, float(np.mean(taken)), short, stats.estimate(values), versus))
     return out

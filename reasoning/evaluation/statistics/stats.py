@@ -54,7 +54,6 @@ class Comparison:
     high: float
     n: int  # problems
     mde: float  # smallest true difference that this paired comparison finds with probability 0.8
-    noise: float | None  # as in Estimate, of the difference
     p_value: float  # two-sided, paired sign-flip permutation test
 
     @property
@@ -63,19 +62,9 @@ class Comparison:
         return self.p_value < ALPHA
 
 
-def accuracy(table: Sequence[Samples], seed: int = 0) -> Estimate:
-    """Mean over problems of the share of right samples."""
-    return measure(table, metrics.accuracy, 1, seed)
-
-
 def pass_at_k(table: Sequence[Samples], k: int, seed: int = 0) -> Estimate:
     """Unbiased pass@k. Raises InputError where a problem has fewer than k samples."""
     return measure(table, metrics.pass_at_k, k, seed)
-
-
-def maj_at_k(table: Sequence[Samples], k: int, seed: int = 0) -> Estimate:
-    """maj@k, the expectation over subsets of k samples. Raises InputError where a problem has fewer than k samples."""
-    return measure(table, metrics.maj_at_k, k, seed)
 
 
 def measure(table: Sequence[Samples], metric: Metric, k: int = 1, seed: int = 0) -> Estimate:
@@ -84,32 +73,11 @@ def measure(table: Sequence[Samples], metric: Metric, k: int = 1, seed: int = 0)
     return estimate([metric(samples, k) for samples in table], noise=_noise(table, metric, k), seed=seed)
 
 
-def compare(
-    a: Sequence[Samples],
-    b: Sequence[Samples],
-    metric: Metric = metrics.accuracy,
-    k: int = 1,
-    k_b: int | None = None,
-    seed: int = 0,
-) -> Comparison:
-    """Run `a` at k against run `b` at `k_b` (default: k), paired by problem id.
-
-    Raises InputError when they did not answer the same problems.
-    """
-    ours, theirs = _by_id(a), _by_id(b)
-    if ours.keys() != theirs.keys():
-        only = sorted(ours.keys() ^ theirs.keys())
-        raise InputError(
-            f"the two runs answered different problems ({len(only)} are in one only, e.g. {only[0]!r}); compare runs of one task"
-        )
-    k_b = k if k_b is None else k_b
-    values = [metric(ours[key], k) - metric(theirs[key], k_b) for key in ours]
-    if a is b:  # maj@8 against maj@1 of one run: the same samples, so their noise is not independent
-        return difference(
-            values, noise=_noise(a, lambda samples, _: metric(samples, k) - metric(samples, k_b), max(k, k_b)), seed=seed
-        )
-    noises = _noise(a, metric, k), _noise(b, metric, k_b)
-    return difference(values, noise=None if None in noises else math.hypot(*noises), seed=seed)
+def paired(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Comparison:
+    """A minus B, each float[P] in [0, 1] in one order of the problems. Raises InputError for other lengths, or when empty."""
+    if len(a) != len(b):
+        raise InputError(f"values of {len(a)} and of {len(b)} problems cannot be paired; compare runs of one task")
+    return difference([x - y for x, y in zip(a, b, strict=True)], seed=seed)
 
 
 def estimate(values, noise: float | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
@@ -146,7 +114,7 @@ def ratio(totals, counts, seed: int = 0, resamples: int = RESAMPLES) -> Estimate
     return Estimate(mean, low, high, count, minimum_detectable_effect(math.sqrt(2) * error), None)
 
 
-def difference(values, noise: float | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
+def difference(values, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
     """From one difference in [−1, 1] per problem, float[P]. Deterministic in `seed`. Raises InputError when empty."""
     values = _vector(values)
     centre, error = paired_error(values)
@@ -160,7 +128,6 @@ def difference(values, noise: float | None = None, seed: int = 0, resamples: int
         float(high),
         len(values),
         minimum_detectable_effect(error),
-        noise,
         sign_flip_p_value(values, seed, resamples),
     )
 
