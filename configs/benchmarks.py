@@ -17,6 +17,7 @@ MEASURED: nothing yet; the machine of development cannot reach the hub.
 from ml_collections import config_dict
 
 from configs import common
+from configs.tasks import WORDS
 from reasoning.errors import InputError
 
 BOXED = r"put the final answer in \boxed{}"
@@ -26,7 +27,6 @@ CHOICE_DIRECT = "Choose the right option and say nothing but its letter, in the 
 CHOICE_STEPS = "Think step by step. End with the letter of the right option on a line of its own, in the form: Answer: <letter>"
 # Made-up questions that show the form of an answer: without them SmolLM2-135M writes "C. intimidation" and never "Answer:" (0 of
 # 16 direct answers could be read, with them 16 of 16). Two for choices, so that no letter is the only one that was ever right.
-WORDS = "Tom has 3 boxes with 4 pencils each. He gives 5 pencils away. How many does he have left?"
 WORDS_DIRECT, WORDS_STEPS = ((WORDS, "Answer: 7"),), ((WORDS, "3 * 4 = 12 pencils at first. 12 - 5 = 7 are left.\nAnswer: 7"),)
 FLY = "Which of these can fly?\nA. a stone\nB. a table\nC. a sparrow\nD. a spoon"
 COLD = "What do people wear when it is cold?\nA. a coat\nB. a river\nC. a sandwich\nD. a window"

@@ -4,10 +4,9 @@ It lives under `$REASONING_CACHE` (default `~/.cache/reasoning`), in `xla/`. The
 write there can change what runs.
 """
 
-import os
-from pathlib import Path
-
 import jax
+
+from reasoning.home import cache_dir
 
 _counts = {"/jax/compilation_cache/cache_hits": 0, "/jax/compilation_cache/cache_misses": 0}
 _STAGES = ("jaxpr_trace", "jaxpr_to_mlir_module", "backend_compile")
@@ -27,8 +26,7 @@ def _spend(event: str, duration: float, **kwargs) -> None:
 def enable() -> None:
     """Turns the cache on, unless JAX_COMPILATION_CACHE_DIR or the program has already chosen one."""
     if jax.config.jax_compilation_cache_dir is None:
-        home = os.environ.get("REASONING_CACHE") or Path.home() / ".cache" / "reasoning"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

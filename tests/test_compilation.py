@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from reasoning.home import cache_dir
+
 PROGRAM = """
 from doubles.models import hash_model
 from doubles.stages import SMALL
@@ -34,3 +36,10 @@ def test_a_second_start_compiles_nothing(tmp_path):
     assert int(first[0]) > 0
     assert second[:2] == ["0", "True"]
     assert second[2] == first[2]
+
+
+def test_a_tilde_is_a_directory_of_that_name(monkeypatch):
+    monkeypatch.setenv("REASONING_CACHE", "~/elsewhere")
+    assert cache_dir() == Path.home() / "elsewhere"
+    monkeypatch.setenv("REASONING_CACHE", "")
+    assert cache_dir() == Path.home() / ".cache" / "reasoning"

@@ -20,7 +20,7 @@ SOURCES = sorted((ROOT / "reasoning").rglob("*.py"))
 # From the bottom up: a package imports only packages of lower layers (docs/architecture.md, "Tree"). "" is the front door,
 # reasoning/__init__.py, which opens only what is below it.
 LAYERS = (
-    ("errors",),
+    ("errors", "home"),
     ("compilation", "processes", "records", "sharding", "text"),
     ("events",),
     ("models",),
@@ -37,7 +37,8 @@ LAYERS = (
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # All that the compiled loop may import, so that it runs on any accelerator image.
 PORTABLE = ("jax", "flax", "numpy") + tuple(
-    f"reasoning.{name}" for name in ("errors", "compilation", "processes", "sharding", "models", "decode", "text.patterns")
+    f"reasoning.{name}"
+    for name in ("errors", "home", "compilation", "processes", "sharding", "models", "decode", "text.patterns")
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reasoning.errors import InputError
-from reasoning.weights.catalogue import cache_dir
+from reasoning.home import cache_dir
 
 # Label → the library that must be there. "transformers f32" and Q4_1 (the file as it is) are for information.
 PEERS = {

@@ -7,7 +7,6 @@ largest sum of scores over the samples that give it). Scores of steps become one
 
 import collections
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -45,8 +44,7 @@ class Scored:
 
     def draw(self, problem: str, tied: Sequence[str]) -> str:
         """One of `tied`, the same in every order of samples."""
-        digest = hashlib.sha256(f"{self.seed}/{problem}".encode()).digest()
-        return sorted(tied)[int.from_bytes(digest, "big") % len(tied)]
+        return majority.draw(self.seed, problem, tied)
 
 
 class Best(Scored):

@@ -32,9 +32,13 @@ class Plurality:
         if not counts:
             return None
         most = max(counts.values())
-        tied = sorted(answer for answer, count in counts.items() if count == most)
-        draw = hashlib.sha256(f"{self.seed}/{problem}".encode()).digest()
-        return tied[int.from_bytes(draw, "big") % len(tied)]
+        return draw(self.seed, problem, [answer for answer, count in counts.items() if count == most])
+
+
+def draw(seed: int, problem: str, tied: Sequence[str]) -> str:
+    """One of `tied` answers of a problem, the same in every order of samples; one may be there several times."""
+    digest = hashlib.sha256(f"{seed}/{problem}".encode()).digest()
+    return sorted(tied)[int.from_bytes(digest, "big") % len(tied)]
 
 
 @extends(chain_of_thought.make, n=8, temperature=0.7)

