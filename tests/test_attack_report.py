@@ -90,6 +90,9 @@ def test_more_tries_are_compared_with_one(grader):
     assert clean_rate(sampled, records(["grrr", "rrrr"]), PROBLEMS, grader, 1, 4) == pytest.approx((1.0, 0.0))
     with pytest.raises(InputError, match="takes 5 samples a problem, and the method without one draws 4; raise its n"):
         clean_rate(sampled, records(["grrr", "rrrr"]), PROBLEMS, grader, 1, 5)
+    votes = method("robustness", defender={"method": "majority", "n": 4})
+    rates = clean_rate(votes, records(["ggrr", "grgr", "rrrr"]), PROBLEMS, grader, 2, 2)
+    assert rates == pytest.approx((1.0, 0.75, 0.0)), "two votes of two samples each, a tie counting half"
     greedy = method("robustness", defender={"method": "chain_of_thought"})
     assert clean_rate(greedy, records("gr"), PROBLEMS, grader, 1, 5) == (1.0, 0.0), "a greedy defender says the same again"
     assert one_of([1.0, 0.0, 0.0, 0.0], 2) == pytest.approx(0.5)
@@ -232,10 +235,11 @@ def shown(line, name, sign=""):
     return [text.replace("-", "−") for text in (f"{value:{sign}.3f}", f"{low:{sign}.2f} … {high:{sign}.2f}")]
 
 
-def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path, monkeypatch):
+@pytest.mark.parametrize("defence", ["majority", "best_of_n"])
+def test_run_has_no_heat_map_or_another_number_than_its_samples(tmp_path, monkeypatch, defence):
     sheets, save = [], attack_picture.picture.png
     monkeypatch.setattr(attack_picture.picture, "png", lambda axes: (sheets.append(axes), save(axes))[1])
-    setting = config("n=24,rules=clear,defence=majority")
+    setting = config(f"n=24,rules=clear,defence={defence}")
     experiment.evaluate(setting, tmp_path, show=False, engine=Gullible(experiment.build_task(setting).problems))
     made = report(tmp_path)
     out = tmp_path / "report"
