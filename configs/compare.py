@@ -37,11 +37,12 @@ BUDGETS = {"chain_sum": (0, 24), "asdiv": (0, 8), "simple_equations": (0, 16)}  
 
 
 def get_config(arg=None):
-    """cpu, small or s1: the preset; full: of cpu; n: problems of each task, 0 for the preset's; samples: of the pool; tasks:
-    joined by "+"; prm and format, or probe: who scores steps; timed: problems of the timed runs; model, seed."""
+    """cpu, small or s1: the preset; full: of cpu; n: problems of each task, 0 for the preset's; samples: of the pool; widths: N of
+    the searches of cpu and small, and tasks, joined by "+"; prm and format, or probe: who scores steps; timed: problems of the
+    timed runs; model, seed."""
     arg = common.parse_arg(
-        arg, cpu=False, small=False, s1=False, full=False, n=0, samples=0, tasks="", prm="", format="", probe="", timed=0,
-        model="", seed=0,
+        arg, cpu=False, small=False, s1=False, full=False, n=0, samples=0, widths="", tasks="", prm="", format="", probe="",
+        timed=0, model="", seed=0,
     )  # fmt: skip
     chosen = [name for name in ("cpu", "small", "s1") if arg[name]]
     if len(chosen) > 1:
@@ -55,9 +56,18 @@ def get_config(arg=None):
         raise InputError(f"the config has no task {unknown!r}; choose from {', '.join(TASKS)}, as in compare.py:tasks=asdiv")
     config = shared(arg.model or ("qwen2.5-coder-1.5b-instruct" if small else common.MODEL), arg.seed)
     n, samples, widths = (200, 16, (4, 8, 16)) if small else (100, 8, (4,))
+    widths = widths_of(arg.widths) or widths
     for name in names:
         config.runs[name] = arithmetic(name, arg.n or n, arg.samples or samples, widths, small or arg.full, arg)
     return config
+
+
+def widths_of(text):
+    """ "4+8" → (4, 8)."""
+    try:
+        return tuple(sorted({int(part) for part in text.split("+") if part}))
+    except ValueError:
+        raise InputError(f"the config's widths are whole numbers with + between them, as 4+8, got {text!r}") from None
 
 
 def shared(model, seed):

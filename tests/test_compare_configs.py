@@ -41,6 +41,12 @@ def test_preset_has_a_method_in_no_curve_or_a_curve_without_methods(preset):
         assert preset == "cpu" or {"DVTS", "lookahead"} <= curves
 
 
+def test_searches_have_another_width_than_was_asked_for():
+    (part,) = runs("cpu,full,widths=8+2").values()
+    widths = {label: one["n"] for label, one in part["methods"].items() if "step_ends" in one}
+    assert widths == {"beam_2": 2, "beam_8": 8, "dvts_8": 8, "lookahead_2": 2}
+
+
 def test_cpu_preset_cannot_use_the_samples_of_the_quickstart():
     (mine,) = runs("cpu").values()
     quick = json.loads(read(ROOT / "configs" / "quickstart.py").get_config().to_json())
@@ -88,6 +94,7 @@ def test_probe_of_a_preset_scores_with_something_else():
         ("cpu,small", "one preset, got cpu and small"),
         ("tasks=gsm8k", "no task 'gsm8k'"),
         ("s1,tasks=asdiv", "s1 has no task"),
+        ("widths=4-8", r"widths are whole numbers with \+ between them, as 4\+8, got '4-8'"),
         ("probe=a,prm=b,format=own", "prm=… or probe=…, not both"),
     ],
 )
