@@ -75,6 +75,8 @@ def made(tmp_path_factory):
 def test_mistakes_are_not_learnt(made):
     found = [json.loads(line)["scores"] for line in (made.path / "whole" / "evaluations.jsonl").read_text().splitlines()]
     assert found[-1]["held_out/auroc"] > 0.9 and found[-1]["held_out/loss"] < 0.5
+    steps = [json.loads(line) for line in (made.path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert all(line["tokens_per_second"] > 0 for line in steps)
 
 
 def test_the_written_model_scores_other_tokens_than_it_was_trained_on(made):

@@ -20,6 +20,7 @@ import dataclasses
 import math
 import random
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,15 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
 
         # ------------------------------------------------------------------ the loop
         while step < total and not over(losses, config["patience"]):
-            state, metrics = step_of(state, jax.tree.map(jnp.asarray, next(batches)))
+            batch, begin = next(batches), time.perf_counter()
+            state, metrics = step_of(state, jax.tree.map(jnp.asarray, batch))
             step += 1
             if not bool(metrics.finite):
                 raise InputError(f"step {step} gave a loss of {float(metrics.loss)}; lower optimizer.learning_rate")
             values = {name: float(getattr(metrics, name)) for name in ("loss", "accuracy", "targets", "grad_norm")}
-            monitor.step(step, values | {"learning_rate": float(rates(step - 1)), "epoch": step / batches.steps})
+            speed = int(np.sum(batch.segments > 0)) / (time.perf_counter() - begin)
+            more = {"learning_rate": float(rates(step - 1)), "epoch": step / batches.steps, "tokens_per_second": speed}
+            monitor.step(step, values | more)
             due = step % config["every"] == 0 or step == total
             if due:
                 found = measure(scores, state.params, held, layout, n)
