@@ -37,9 +37,9 @@ BUDGETS = {"chain_sum": (0, 24), "asdiv": (0, 8), "simple_equations": (0, 16)}  
 
 
 def get_config(arg=None):
-    """cpu, small or s1: the preset; full: of cpu; n: problems of each task, 0 for the preset's; samples: of the pool; widths: N of
-    searches (cpu, small) and tasks, both joined by "+"; prm and format, or probe: who scores steps; timed: problems of the timed
-    runs; model, seed."""
+    """cpu, small or s1: the preset; full: of cpu; n: problems of each task, 0 for the preset's; samples: of the pool; widths: N
+    of searches (cpu, small) and tasks, both joined by "+"; prm and format, or probe: who scores steps; timed: problems of the
+    timed runs; model, seed."""
     arg = common.parse_arg(
         arg, cpu=False, small=False, s1=False, full=False, n=0, samples=0, widths="", tasks="", prm="", format="", probe="",
         timed=0, model="", seed=0,

@@ -11,7 +11,8 @@ COMMAND
   python scripts/evaluate.py --config configs/prompts.py:task=asdiv,n=100,model=qwen2.5-coder-1.5b-instruct
   python scripts/evaluate.py --config configs/prompts.py:task=asdiv,shots=0
 
-MEASURED: docs/results.md, sums with 0.5B: instructions about the end of an answer make it leave out the steps.
+MEASURED: docs/results.md. Sums with 0.5B: instructions about the end of an answer make it leave out the steps. ASDiv with 1.5B
+(n = 50): drafts 0.82 with 25 tokens, chains of thought 0.78 with 33, direct answers 0.64.
 """
 
 from configs import common
