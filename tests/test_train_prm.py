@@ -147,6 +147,16 @@ def test_a_killed_training_ends_with_other_weights(made, monkeypatch):
     assert all(np.array_equal(leaf, killed[path]) for path, leaf in whole.items())
 
 
+def test_a_trained_reward_model_is_taught_from_a_new_head(made, tmp_path):
+    config = made.config | {"model": str(made.path / "whole" / "model"), "epochs": 1, "every": 1}
+    assert prm.train(config, tmp_path / "more", show=False)
+    first, before = (
+        json.loads((path / "evaluations.jsonl").read_text().splitlines()[0])["scores"]["held_out/loss"]
+        for path in (tmp_path / "more", made.path / "whole")
+    )
+    assert first < before - 0.02
+
+
 def test_values_stand_beside_the_ends_of_steps(made):
     soft, _ = step_values.read_values(made.run, "cot", 4, made.spell, "soft", 200)
     hard, _ = step_values.read_values(made.run, "cot", 4, made.spell, "hard", 200)

@@ -160,7 +160,12 @@ def split(valued: list[Valued], share: float, seed: int) -> tuple[list[Valued], 
 
 
 def with_score_head(model: Model, labels: int, seed: int) -> Model:
-    """The model with `labels` numbers a token in place of its language head; the new head is small and random."""
+    """The model with `labels` numbers a token in place of its language head; a new head is small and random.
+
+    A reward model that has such a head already is taught further.
+    """
+    if not model.config.language_head and model.config.num_labels == labels:
+        return model
     config = dataclasses.replace(model.config, language_head=False, num_labels=labels, score_bias=True)
     kernel = 0.02 * jax.random.normal(jax.random.key(seed), (labels, config.d_model), jnp.float32)
     params = {name: part for name, part in model.params.items() if name != "head"}
