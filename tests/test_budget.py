@@ -207,6 +207,7 @@ def test_a_new_budget_or_string_compiles_a_program(engines):
     assert compiled == []
 
 
+@pytest.mark.slow
 def test_sampled_token_loses_the_probability_it_was_drawn_with():
     """Raw and processed log-probabilities: temperature and truncation move the second alone; forced tokens have neither."""
     engine = Engine(MODEL, max_slots=2)

@@ -265,6 +265,7 @@ def test_another_price_draws_again_or_is_refused_by_a_finished_run(tmp_path):
         findings.find(open_finished(workdir), math.inf)
 
 
+@pytest.mark.slow
 def test_several_tasks_share_a_page_or_mix_their_methods(tmp_path):
     one = config(size=8)
     part = {key: one[key] for key in ("task", "methods", "compare")}

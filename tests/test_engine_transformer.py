@@ -19,7 +19,7 @@ CHAIN = Chain((temperature(), top_p()), (stop_ids(),))
 REQUESTS = [Request(id=f"p{i}", prompt="some words " * i, n=2) for i in range(1, 4)]
 
 
-@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+@pytest.fixture(scope="module", params=["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def engine(request):
     shape = dataclasses.replace(
         config(257), d_model=32, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=8, d_ff=64, qkv_bias=True

@@ -124,6 +124,7 @@ def bf16_engine():
     return Engine(Model(config, params, tokenizer, "tiny"), max_slots=3)
 
 
+@pytest.mark.slow
 def test_killed_run_of_a_real_bf16_engine_ends_with_other_bytes(tmp_path_factory, grader, bf16_engine):
     one = OneLong(
         "majority", lambda question: [{"role": "user", "content": question}], METHOD.vote, n=4, knobs={"temperature": 1.0}

@@ -110,6 +110,7 @@ def rows(text: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^\| (\w+) \| +(\d+) \|", text, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_guide_to_forking_does_not_lead_to_a_tested_method_and_a_report(tmp_path):
     text = executed(tmp_path, "docs/fork.md")
     passed = re.search(r"^(\d+) passed", text, re.MULTILINE)

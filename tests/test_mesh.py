@@ -52,7 +52,7 @@ def test_shards_of_rows_say_nothing_to_each_other():
     assert found["programs"].pop("read") and not any(found["programs"].values())
 
 
-@pytest.mark.parametrize(("mesh", "rows"), [(BOTH, 4), (COPIES, 8)])
+@pytest.mark.parametrize(("mesh", "rows"), [(BOTH, 4), pytest.param(COPIES, 8, marks=pytest.mark.slow)])
 def test_a_step_needs_two_sums_a_layer_and_one_for_each_end_of_the_vocabulary(mesh, rows):
     inside = [tuple(one) for one in outcome(*mesh)["loop"]]
     embedding, layer = (("all-reduce", f"f32[{rows},{axes}{SHAPE.d_model}]") for axes in ("1,", ""))

@@ -105,6 +105,7 @@ def searched(engine, scorer):
     return trees[0]["rounds"], sum(ledgers[1:], ledgers[0])
 
 
+@pytest.mark.slow
 def test_a_probe_in_a_search_reads_other_states_than_afterwards_or_more_than_a_token():
     model = policy()
     engine, kernel = Engine(model, max_slots=4), jax.random.normal(jax.random.key(1), (model.config.d_model,))

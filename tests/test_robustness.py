@@ -124,6 +124,7 @@ def test_the_attack_is_prefilled_for_every_problem(kind, chunk, width):
     assert first > least // chunk and others and max(others) <= 2, "only the last chunks, with the question, are new"
 
 
+@pytest.mark.slow
 def test_a_grid_compiles_a_program_for_every_cell():
     short = {"instruction": "", "max_tokens": 12}
     budget = {"method": "budget_forcing", "form": "prompt", "answer_tokens": 4, **short}

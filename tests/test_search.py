@@ -97,10 +97,8 @@ def test_finals_are_not_n_or_not_those_of_the_tree(engine, name):
                 assert not complete or after["scores"][row] == before["scores"][row]
 
 
-# Programs that count are compiled for each search; the two that cost most in two ways are in the fast suite.
-@pytest.mark.parametrize(
-    "name", [name if name in ("lookahead", "particles") else pytest.param(name, marks=pytest.mark.slow) for name in EVERY]
-)
+# Programs that count are compiled for each search; the one that costs in most ways is in the fast suite.
+@pytest.mark.parametrize("name", [name if name == "lookahead" else pytest.param(name, marks=pytest.mark.slow) for name in EVERY])
 def test_cost_is_multiplied_instead_of_counted(counting, name):
     """Every position that the policy and the scorer computed, ends of responses included, is in a ledger, and nothing else."""
     counted("policy"), counted("scorer")

@@ -186,6 +186,7 @@ def test_target_forgets_the_thought_or_keeps_its_answer(model, thinker):
     )
 
 
+@pytest.mark.slow
 def test_engine_reads_other_vectors_than_the_network(engine, model, trained):
     """Greedy samples of the engine are those of a loop over the network, whatever ran before; no soft word is ever said."""
     task = load_task("arithmetic", size=2, goal="plus_one")

@@ -327,6 +327,7 @@ def test_two_processes_train_another_model_than_one(files, tmp_path):
 # ------------------------------------------------------------------------------------------------ what it is asked to do
 
 
+@pytest.mark.slow
 def test_adapters_are_not_what_is_exported(files, tmp_path):
     config = config_of(files, lora__pattern=r"layers/\d+/mlp/.*kernel", max_steps=2, optimizer__learning_rate=0.1)
     assert train(config, tmp_path / "run", show=False)
