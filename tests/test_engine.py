@@ -60,7 +60,9 @@ def test_a_long_neighbour_changes_no_sample(engine, reference):
 
 
 @pytest.mark.parametrize(
-    "change", [{"steps": 1}, {"steps": 7, "lag": 1}, {"unroll": 3}, {"prefill_chunk": 16}, {"prefill_rows": 1}]
+    "change",
+    [{"steps": 7, "lag": 1}, {"prefill_chunk": 16}]
+    + [pytest.param(change, marks=pytest.mark.slow) for change in ({"steps": 1}, {"unroll": 3}, {"prefill_rows": 1})],
 )
 def test_chunking_changes_no_sample(model, engine, reference, change):
     assert collect(Engine(model, plan=engine.plan | change), REQUESTS) == reference

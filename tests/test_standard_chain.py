@@ -91,6 +91,7 @@ def test_allowed_set_of_one_row_restricts_no_other(engine):
     assert len(seen["free"]) > 6
 
 
+@pytest.mark.slow
 def test_a_pause_without_a_search_does_not_hang(engine):
     model = hash_model(sharpness=0.5)
     pausing = Engine(model, max_slots=2)

@@ -302,6 +302,7 @@ def test_what_lies_beyond_the_length_is_never_read(name):
 
 
 @ALL
+@pytest.mark.slow
 def test_jit_and_eager_agree(name):
     rows = settings_of(name)
     logits = logits_of(len(rows))
