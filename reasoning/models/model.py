@@ -44,6 +44,11 @@ class Model:
         """The mesh on which the parameters lie; None for the default device."""
         return mesh_of(self.params)
 
+    @property
+    def dtype(self) -> str:
+        """Of the embedding, in which kernels are as well."""
+        return self.params["embed"]["embedding"].dtype.name
+
     @functools.cached_property
     def network(self) -> Network:
         """The pure functions of this architecture, for parameters as they lie on the mesh."""

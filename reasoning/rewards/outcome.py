@@ -63,10 +63,10 @@ def make(model: Model, name: str = "outcome") -> Judge:
 
 
 def judge(engine, model: str, dtype: str = "", name: str = "outcome") -> Judge:
-    """Loads an outcome reward model (`reasoning.load`). Raises InputError."""
+    """Loads an outcome reward model (`reasoning.load`), in the dtype of the policy unless one is named. Raises InputError."""
     from reasoning.weights.load import load
 
-    return make(load(model, dtype or None), name)
+    return make(load(model, dtype or engine.model.dtype), name)
 
 
 def _sigmoid(x: float) -> float:

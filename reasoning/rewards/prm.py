@@ -74,13 +74,15 @@ def scorer(engine, model: str, format: str, dtype: str = "", marker: str | None 
 
     Args:
       format: a name of `formats.FORMATS`.
+      dtype: of its weights; "" is that of the policy's.
       marker: what ends a step for the model, where its format lets choose (TRL's `step_separator`).
       ids: of `make`.
     Raises InputError.
     """
     from reasoning.weights.load import load
 
-    return make(load(model, dtype or None, mesh=engine.model.mesh), format, policy=engine.model, separator=marker, ids=ids)
+    policy = engine.model
+    return make(load(model, dtype or policy.dtype, mesh=policy.mesh), format, policy=policy, separator=marker, ids=ids)
 
 
 def judge(
