@@ -33,7 +33,7 @@ tokens, 42 with a free one); an attempt of the program takes up to 64 more for i
 1,024.
 
 MEASURED: docs/results.md. 0.5B: a program that names the answer gains 0.24 in two attempts; no other attack more than 0.06.
-1.5B: one injection gains 0.36 where answers are given at once and 0.06 behind a thought.
+1.5B: one injection gains 0.38 where answers are given at once and 0.04 to 0.06 behind a thought.
 """
 
 from configs import common
