@@ -176,6 +176,26 @@ def test_a_scorer_with_a_tokenizer_of_its_own_is_given_the_policys_ids(engine):
         search(engine, setting)
 
 
+def test_a_scorer_of_texts_is_given_a_stop_id_or_a_step_without_text():
+    """White space up to the cap of a step, or before the stop id: not read, and worth what the prefix was; at first nothing."""
+    engine, spelled = engine_of(branching_model({"": {"a": 0.4, " ": 0.6}}, 3)), []
+
+    def encode(texts, first=False):
+        spelled.extend(texts)
+        return [list(text.encode()) for text in texts]
+
+    foreign = dataclasses.replace(letter_scorer({"a": 1.0}), question=lambda text: [7], encode=encode)
+    setting = dataclasses.replace(BEAM, scorer=foreign, step_tokens=4, rounds=8)
+    options = {"chain": CHAIN, "group": setting, "step_ends": [engine.pattern("\n")], "step_tokens": 4, "stop_ids": [STOP]}
+    requests = [Request(id=f"q{seed}", prompt="\x01", n=4, seed=seed) for seed in range(6)]
+    responses = list(engine.generate(requests, max_tokens=24, **options))
+    assert spelled and all(set(text) <= {"a", " ", "\n"} and text.strip() for text in spelled)
+    blank = [one for one in responses if any(not part.strip() for part in one.text.split("\n")[:-1]) or one.text.endswith("  ")]
+    assert blank and len(responses) == 24
+    for one in responses:
+        assert one.scores[-1] == one.text.count("a")
+
+
 def test_a_problem_that_is_done_waits_for_the_others(engine, monkeypatch):
     """Early exit: as many rounds as two places need that take the next problem as soon as they are free."""
     calls = []

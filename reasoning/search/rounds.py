@@ -132,6 +132,7 @@ def judge(scorer: Scorer | None, params, small: Slots, seen: Window, ids, paths:
         score = jnp.where(seen.n > 0, scorer.peek(params, small), paths.latest)
     else:
         score, carry = scorer.score(params, *ids, seen.ended, carry)
+        score = jnp.where(ids[1] > 0, score, paths.latest)  # nothing to read: what is known, at first 0
     fresh = seen.n > 0
     index = jnp.where(fresh, paths.steps, paths.starts.shape[1])
     put = jax.vmap(lambda row, index, value: row.at[index].set(value, mode="drop"))
