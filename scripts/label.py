@@ -37,6 +37,9 @@ def main(argv):
     n, lines = rollouts.read_labels(path)
     steps = [step for line in lines for step in hard(line["right"])]
     by = VERIFIER.value or f"{n} endings of each prefix"
+    silent = len(run.samples(LABEL.value)) - len(lines)
+    if silent:
+        print(f"{silent} responses state no answer and have no labels")
     print(f"{len(lines)} responses, {len(steps)} steps, {sum(steps)} without a mistake by {by}\nlabels  {path}")
 
 

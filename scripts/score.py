@@ -30,6 +30,8 @@ def main(argv):
     if not WORKDIR.value or not LABEL.value or not SCORER.value:
         raise InputError("--workdir, --label and --scorer are needed: a finished run, one of its methods, and who is to read it")
     workdir, spec = Path(WORKDIR.value), parse(SCORER.value)
+    if AGAINST.value:
+        step_scores.labels_of(open_finished(workdir), LABEL.value, AGAINST.value)
     path = selection.score(workdir, LABEL.value, spec)
     print(selection.report(workdir, LABEL.value, label(spec)))
     if AGAINST.value:

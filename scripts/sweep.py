@@ -9,6 +9,7 @@ Each of the runs goes on where it was stopped, so the second line may simply be 
 import importlib.util
 import re
 import shlex
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -25,19 +26,31 @@ def main(argv):
     del argv
     if not STUDY.value:
         raise InputError("--study=FILE.py is needed; the files in configs/ say what they do")
-    path = Path(STUDY.value.partition(":")[0])
+    name, _, argument = STUDY.value.partition(":")
+    path = Path(name)
     if not path.is_file():
         raise InputError(f"{path} is no file; name one as in configs/")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
-    script = re.search(rf"python (scripts/\w+\.py) --config \S*{path.name}", page.__doc__ or "")
-    if script is None or not hasattr(page, "get_sweep"):
-        raise InputError(f"{path} is no study: it needs a command in its docstring and a function get_sweep")
+    try:
+        spec.loader.exec_module(page)
+        more = shlex.split(MORE.value)
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{path} or --more cannot be read: {error}") from error
+    script = re.search(rf"python (scripts/\w+\.py) --config[ =]\S*{path.name}", page.__doc__ or "")
+    if script is None:
+        raise InputError(f"the docstring of {path} has no line of the form: python scripts/….py --config configs/{path.name}")
+    if not hasattr(page, "get_sweep"):
+        raise InputError(f"{path} has no function get_sweep, so there is nothing to vary")
+    try:
+        page.get_config(argument or None)  # a wrong argument is noticed here and not in every run
+    except InputError as error:
+        if argument:
+            raise InputError(f"{STUDY.value}: {error}") from error
     for number, setting in enumerate(page.get_sweep()):
         changed = [f"--{name}={value}" for name, value in setting.items()]
         where = f"--workdir={RUNS.value}/{path.stem}-sweep-{number}"
-        print(shlex.join(["python", script[1], "--config", STUDY.value, *changed, *shlex.split(MORE.value), where]))
+        print(shlex.join([sys.executable, script[1], "--config", STUDY.value, *changed, *more, where]))
 
 
 if __name__ == "__main__":

@@ -116,3 +116,15 @@ def test_scores_of_two_scorers_are_mixed(workdir):
         selection.report(workdir, "one", "mine")
     with pytest.raises(InputError, match="has no scores of 'other'"):
         selection.report(workdir, "vote", "other")
+
+
+def test_a_scorer_that_cannot_be_made_takes_a_name_for_ever(workdir):
+    with pytest.raises(InputError, match="nowhere"):
+        wrong = {"kind": "probe", "path": "nowhere.npz", "name": "mine"}
+        selection.score(workdir, "vote", wrong, FakeEngine(), show=False)
+    path = selection.score(workdir, "vote", {"kind": "oracle", "name": "mine"}, FakeEngine(), show=False)
+    assert len(read_lines(path)[0]) == 1 + 12 * 6
+    with pytest.raises(
+        InputError, match=r"another scorer of that name \(kind=oracle,name=mine\); give this one its own with name="
+    ):
+        selection.score(workdir, "vote", {"kind": "oracle", "sigma": 1.0, "name": "mine"}, FakeEngine(), show=False)

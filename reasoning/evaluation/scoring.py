@@ -51,15 +51,16 @@ def score(
     name = judges.label(spec)
     path, header = directory / SCORES / f"{name}.jsonl", {"scorer": dict(spec)}
     with Lines(path) as lines:
-        if not lines.records:
-            lines.append(header)
-        elif lines.records[0] != header:
-            raise InputError(f"{path} holds scores of another scorer of that name; give this one a name of its own")
+        if lines.records and lines.records[0] != header:
+            other = ",".join(f"{key}={value}" for key, value in lines.records[0].get("scorer", {}).items())
+            raise InputError(f"{path} holds scores of another scorer of that name ({other}); give this one its own with name=…")
         there = {(one["problem"], one["sample"]): one for one in lines.records[1:]}
         missing = [one for one in records if (one["problem"], one["sample"]) not in there]
         if missing:
             ready = engine()
             judge = judges.judge(ready, spec)
+            if not lines.records:  # only now: a scorer that cannot be made leaves its name free
+                lines.append(header)
             found = judge.read(_candidates(method, problems, missing, ready))
             with (
                 contextlib.closing(

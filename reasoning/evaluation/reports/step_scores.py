@@ -40,10 +40,7 @@ def steps(run: Finished, label: str, scorer: str, by: str) -> list[Step]:
 
     Raises InputError: no labels, a response without scores, or one whose scores are not one a labelled step.
     """
-    path = run.workdir / label / LABELS / f"{by}.jsonl"
-    if not path.exists():
-        raise InputError(f"{path} is missing; scripts/label.py makes it")
-    n, lines = read_labels(path)
+    path, (n, lines) = run.workdir / label / LABELS / f"{by}.jsonl", labels_of(run, label, by)
     scores = {
         (one["problem"], one["sample"]): one.get("scores", {}).get(scorer)
         for one in attach(run.samples(label), run.workdir / label, scorer)
@@ -65,6 +62,14 @@ def steps(run: Finished, label: str, scorer: str, by: str) -> list[Step]:
             Step(problem, depth, score, right / n) for depth, (score, right) in enumerate(zip(given, line["right"], strict=True))
         ]
     return out
+
+
+def labels_of(run: Finished, label: str, by: str) -> tuple[int, list[dict[str, Any]]]:
+    """N and the lines of the labels `by` of a method. Raises InputError if there are none."""
+    path = run.workdir / label / LABELS / f"{by}.jsonl"
+    if not path.exists():
+        raise InputError(f"{path} is missing; scripts/label.py makes it")
+    return read_labels(path)
 
 
 def siblings(found: Sequence[Step]) -> dict[str, list[float]]:
