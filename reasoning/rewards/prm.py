@@ -3,6 +3,9 @@
     position      0 … q-1        q …                         each chunk is [lead] step tail, packed to the left; the score
     row           question       step tail lead step tail …  is read at its last token (`reasoning.rewards.formats`)
 
+A chunk as wide as the longest step may be is mostly padding, so it is read in pieces, only as many as the longest step of this
+call needs: a loop on the device, whose body is one shape, so that a row does not depend on how long the others' steps are.
+
 Scores are probabilities that the prefix is right so far (or that it will be answered right, which is what Monte-Carlo labels
 teach). Reading every prefix anew would cost about half the number of steps times more.
 
@@ -22,6 +25,8 @@ from reasoning.rewards import formats
 from reasoning.rewards.base import Cached, Scorer
 from reasoning.rewards.responses import Judge, of_scorer
 from reasoning.rewards.steps import SEPARATOR
+
+PIECE, PIECES = 16, 4  # tokens of a piece at least, pieces of the widest chunk at most
 
 
 class Small(NamedTuple):
@@ -131,6 +136,23 @@ def incremental(network: Network, read, lead: tuple[int, ...], tail: tuple[int, 
         positions = jnp.where(at < total[:, None], position + at, room)  # what is at `room` is written nowhere
         return network.forward(params, tokens, positions, carry.kv)
 
+    def last_of(params, tokens, total, carry):
+        """Feeds a chunk in pieces → (hidden state of its last token float32[B, D], kv)."""
+        size = max(PIECE, -(-tokens.shape[1] // PIECES))
+        tokens = jnp.pad(tokens, ((0, 0), (0, -tokens.shape[1] % size)))
+
+        def piece(k, state):
+            last, kv = state
+            part = jax.lax.dynamic_slice_in_dim(tokens, k * size, size, axis=1)
+            left = jnp.clip(total - k * size, 0, size)
+            there = carry.small._replace(position=carry.small.position + k * size)
+            hidden, kv = feed(params, part, left, Cached(kv, there))
+            return jnp.where((left > 0)[:, None], at_last_token(hidden, jnp.maximum(left, 1)), last), kv
+
+        none = jax.eval_shape(lambda: piece(0, (jnp.zeros(()), carry.kv))[0])
+        needed = jnp.maximum(-(-jnp.max(total) // size), 1)
+        return jax.lax.fori_loop(0, needed, piece, (jnp.zeros(none.shape, none.dtype), carry.kv))
+
     def begin(params, prompt, n, carry):
         _, kv = feed(params, prompt, n, carry)
         return Cached(kv, carry.small._replace(position=carry.small.position + n))
@@ -139,9 +161,9 @@ def incremental(network: Network, read, lead: tuple[int, ...], tail: tuple[int, 
         del ended  # a step is read the same whether or not it is the last
         small = carry.small
         tokens, total = chunk(new, n, small.steps > 0, lead, tail)
-        hidden, kv = feed(params, tokens, total, carry)
+        last, kv = last_of(params, tokens, total, carry)
         position, scored = small.position + total, n > 0
-        value = read(params, at_last_token(hidden, jnp.maximum(total, 1)))
+        value = read(params, last)
         value = jnp.where(position > small.room, jnp.nan, value)
         value = jnp.where(scored, value, small.score)
         return value, Cached(kv, Small(position, small.steps + scored, value, small.room))
