@@ -348,3 +348,39 @@ def test_a_scorer_of_the_policys_ids_reads_texts():
     scorer = dataclasses.replace(prm.make(model_of("skywork"), "skywork"), encode=None)
     with pytest.raises(InputError, match="reads a policy's ids, and ProcessBench is text"):
         judge(scorer, read_process_bench(PROCESS_BENCH), show=False)
+
+
+@pytest.mark.parametrize("name", ["own", "rlhflow"])
+def test_a_long_step_of_another_row_changes_a_score_or_is_cut_off(name):
+    """Widths of 48: pieces of 16, of which one is read where every step is short. Sliding windows and markers included."""
+    model = model_of(name)
+    scorer, width = prm.make(model, name), 48
+    score = jax.jit(scorer.score)
+    ids = np.random.default_rng(0).integers(97, 123, (2, 3, width)).astype(np.int32)
+
+    def scores(lengths):
+        begun = scorer.begin(scorer.params, ids[0, :, :5], np.full(3, 5, np.int32), scorer.init(3, LENGTH))
+        carry, out = begun, []
+        for step, n in enumerate(lengths):
+            found, carry = score(scorer.params, ids[step], np.asarray(n, np.int32), np.zeros(3, bool), carry)
+            out.append(np.asarray(found))
+        return np.array(out)
+
+    together = scores([(3, 40, 17), (9, 2, 33)])
+    np.testing.assert_array_equal(together[:, 0], scores([(3, 4, 5), (9, 2, 1)])[:, 0], "bits of a row in other company")
+    lead, tail = (np.array(part, np.int32) for part in (reader_of(model, name).lead, reader_of(model, name).tail))
+    for row, (first, second) in enumerate(((3, 9), (40, 2), (17, 33))):
+        one = [*ids[0, row, :5], *ids[0, row, :first], *tail]
+        both = [*one, *lead, *ids[1, row, :second], *tail]
+        wanted = [direct_value(model, name, text) for text in (one, both)]
+        np.testing.assert_allclose(together[:, row], wanted, rtol=0, atol=2e-5)
+
+
+def reader_of(model, name):
+    return formats.reader(model, name)
+
+
+def direct_value(model, name, ids):
+    """Of one forward pass over all of it, read at its end."""
+    hidden = model.network.forward(model.params, np.array([ids], np.int32), np.arange(len(ids))[None], None)[0]
+    return float(prm.reading(model.network, reader_of(model, name).verdict)(model.params, hidden[:, -1])[0])

@@ -176,7 +176,7 @@ def test_a_scorer_with_a_tokenizer_of_its_own_is_given_the_policys_ids(engine):
         search(engine, setting)
 
 
-def test_a_scorer_of_texts_is_given_a_stop_id_or_a_step_without_text():
+def test_a_scorer_of_texts_is_given_a_step_without_text():
     """White space up to the cap of a step, or before the stop id: not read, and worth what the prefix was; at first nothing."""
     engine, spelled = engine_of(branching_model({"": {"a": 0.4, " ": 0.6}}, 3)), []
 

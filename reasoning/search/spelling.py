@@ -22,20 +22,15 @@ def size(scorer: Scorer | None, step_tokens: int) -> int:
 def step_ids(scorer: Scorer | None, tokenizer, seen: Window, paths: Paths) -> tuple[jax.Array, jax.Array]:
     """(int32[B, T'], int32[B]): the new steps for `Scorer.score`. Reads the host only if the scorer has a tokenizer of its own.
 
-    A scorer of texts sees no stop ids, as of finished responses (`reasoning.rewards.responses.spell`), and a step without text,
-    such as white space before a stop id, not at all: 0 tokens. Raises InputError for a step that takes more than `FOREIGN` tokens
-    for each of the policy's.
+    A step without text, such as white space before a stop id, is not given to a scorer of texts: 0 tokens. Raises InputError for
+    a step that takes more than `FOREIGN` tokens for each of the policy's.
     """
     if scorer is None or scorer.encode is None:
         return seen.new, seen.n
     new, n, steps = jax.device_get((seen.new, seen.n, paths.steps))
     ids = np.zeros((len(n), FOREIGN * new.shape[1]), np.int32)
     lengths = np.zeros(len(n), np.int32)
-    silent = set(getattr(tokenizer, "stop_ids", ()))
-    texts = {
-        row: tokenizer.decode([token for token in new[row, : n[row]].tolist() if token not in silent])
-        for row in np.flatnonzero(n)
-    }
+    texts = {row: tokenizer.decode(new[row, : n[row]].tolist()) for row in np.flatnonzero(n)}
     for first in (True, False):
         those = [row for row, text in texts.items() if (steps[row] == 0) == first and text.strip()]
         for row, spelled in zip(those, scorer.encode([texts[row] for row in those], first=first) if those else (), strict=True):
