@@ -22,6 +22,7 @@ from reasoning.records import dumps
 from reasoning.rewards.formats import reader
 from reasoning.rewards.labels import first_error, hard
 from reasoning.rewards.loss import logit
+from reasoning.rewards.prm import scorer
 from reasoning.train import prm, step_ids, step_values
 from reasoning.weights.export import flat
 
@@ -128,6 +129,12 @@ def test_a_format_is_trained_on_other_ids_than_it_is_read_in(made, name, tmp_pat
         states = scores(judge.params, type(batch)(*(jnp.asarray(leaf[0]) for leaf in batch)))[0, one.example.loss.nonzero()[0]]
         wanted = jax.nn.sigmoid(logit(states))
         np.testing.assert_allclose(incremental[problem, int(sample)], wanted, rtol=0, atol=1e-4)
+
+
+def test_a_model_is_read_in_another_format_than_it_was_trained_in(made):
+    engine = types.SimpleNamespace(model=made.policy)
+    with pytest.raises(InputError, match="was trained in the format 'own', and is to be read in 'skywork'; use format=own"):
+        scorer(engine, str(made.path / "whole" / "model"), "skywork")
 
 
 def test_ids_of_another_tokenizer_are_learnt_as_if_they_were_the_models(made, tmp_path):

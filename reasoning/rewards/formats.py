@@ -20,12 +20,15 @@ Qwen/Qwen2.5-Math-PRM-7B; SkyworkAI/skywork-o1-prm-inference; huggingface/trl, P
 """
 
 import dataclasses
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from reasoning.errors import InputError
 from reasoning.models.model import Model
 
 QWEN_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+RECORD = "reward.json"  # beside a model that was trained here: the format that it was trained in
 _USER, _VERDICT, _NEXT = "\u2983u\u2984", "\u2983v\u2984", "\u2983n\u2984"  # stand-ins that no template writes
 
 
@@ -137,6 +140,15 @@ def reader(model: Model, name: str | Format, separator: str | None = None) -> Re
     if one.chat != "turns" and separator is None:
         tail_ids = [_single(model, one, tail)]
     return Reader(one, tokenizer, before, tuple(tokenizer.encode(lead, bos=False)), tuple(tail_ids), verdict)
+
+
+def check_trained(path: str, name: str | Format) -> None:
+    """Raises InputError if `path` is a directory of a model that was trained here in another format."""
+    record = Path(path) / RECORD
+    if not isinstance(name, Format) and record.is_file():
+        trained = json.loads(record.read_text())["format"]
+        if trained != name:
+            raise InputError(f"{path} was trained in the format {trained!r}, and is to be read in {name!r}; use format={trained}")
 
 
 def check_same_ids(model: Model, policy: Model) -> None:

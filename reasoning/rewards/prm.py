@@ -87,6 +87,7 @@ def scorer(engine, model: str, format: str, dtype: str = "", marker: str | None 
     from reasoning.weights.load import load
 
     policy = engine.model
+    formats.check_trained(model, format)
     return make(load(model, dtype or policy.dtype, mesh=policy.mesh), format, policy=policy, separator=marker, ids=ids)
 
 

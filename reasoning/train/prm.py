@@ -35,7 +35,8 @@ from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.statistics.step_metrics import auroc, calibration_error
 from reasoning.models.model import Model
 from reasoning.models.transformer import abstract_params
-from reasoning.records import exclusive
+from reasoning.records import exclusive, write_json
+from reasoning.rewards import formats
 from reasoning.train import identity
 from reasoning.train import mesh as meshes
 from reasoning.train.batching import Layout
@@ -120,7 +121,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
                 losses.append(found["held_out/loss"])
                 monitor.evaluation(step, found, {})
                 if losses[-1] == min(losses):
-                    export(judge, state.params, workdir / "model", config["export_dtype"])
+                    export(judge, state.params, workdir / "model", config["export_dtype"], config["format"])
             if due or stop.asked(step):
                 monitor.sync()
                 checkpoints.save(state, Info(step, batches.position, mine["hash"], {"losses": losses}))
@@ -191,11 +192,12 @@ def over(losses: list[float], patience: int) -> bool:
     return len(losses) > patience and min(losses[-patience:]) > min(losses[:-patience])
 
 
-def export(judge: Model, params: Any, path: Path, dtype: str) -> None:
-    """Writes the model to `path`, in place of an earlier one. Raises InputError."""
+def export(judge: Model, params: Any, path: Path, dtype: str, format: str) -> None:
+    """Writes the model to `path`, in place of an earlier one, and which format it reads. Raises InputError."""
     fresh = path.with_name(f".{path.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     cast = jax.tree.map(lambda leaf, spec: np.asarray(leaf).astype(spec.dtype), params, abstract_params(judge.config, dtype))
     reasoning.save(dataclasses.replace(judge, params=cast), fresh)
+    write_json(fresh / formats.RECORD, {"format": format})
     shutil.rmtree(path, ignore_errors=True)
     fresh.rename(path)
