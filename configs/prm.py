@@ -14,7 +14,8 @@ COMMAND
 
 A consensus wants both files to be of the same steps, hence one --separator.
 
-MEASURED: docs/results.md, the fourth kind of command: AUROC 0.80 after one epoch, and no gain over the majority vote.
+MEASURED: docs/results.md, the last of these, from weights that had learnt sums: AUROC 0.80 after one epoch, and no gain over
+the majority vote.
 """
 
 from ml_collections import ConfigDict

@@ -59,7 +59,7 @@ STEPS = {
 # Without \boxed{}, which would stand inside of the thought: budget forcing ends it at the word Answer.
 MATH = f"Think step by step. {END}"
 PUBLISHED = ("asdiv", "math500")  # data sets of others, with a file of their own
-RULES = {"clear": (False,), "ambiguous": (True,), "both": (False, True)}
+RULES = {"clear": ("clear",), "ambiguous": ("ambiguous",), "both": ("clear", "ambiguous")}
 VOTES = (1, 2, 4)
 
 
@@ -83,15 +83,14 @@ def get_config(arg=None):
     soft = _soft(arg)
     config = common.base(arg.model or SIZES[arg.size], _task(arg, max(amounts, default=0)), arg.seed)
     grids = {}
-    for ambiguous in RULES[arg.rules]:
-        rule = "ambiguous" if ambiguous else "clear"
+    for rule in RULES[arg.rules]:
         cells, other = {}, {}
         for word, level, defender in _defenders(arg):
             for resource, attack in _attacks(arg, amounts, soft[rule]):
                 label = f"{rule}_{attack['kind']}_{resource}_{word}"
                 tries = {"n": arg.attempts * defender["n"]} if arg.attack == "program" and not resource else {}
                 config.methods[label] = common.method(
-                    "robustness", attack=attack, defender=defender, ambiguous=ambiguous, **tries
+                    "robustness", attack=attack, defender=defender, ambiguous=rule == "ambiguous", **tries
                 )
                 if not (arg.attack == "think_less" and attack["kind"] == "many_shot"):
                     cells[label] = [resource, level]
@@ -158,7 +157,7 @@ def _defenders(arg):
 
 def _soft(arg):
     """{rule: directory of the soft tokens that were trained for it}."""
-    rules = ["ambiguous" if ambiguous else "clear" for ambiguous in RULES[arg.rules]]
+    rules = RULES[arg.rules]
     if arg.attack != "soft_tokens":
         return dict.fromkeys(rules)
     directories = arg.soft.split("+")

@@ -80,7 +80,9 @@ def label(run: Finished, name: str, engine: Any, *, n: int = 8, separator: str =
 
 
 def read_labels(path: Path) -> tuple[int, list[dict[str, Any]]]:
-    """N and the lines of a file of labels. Raises InputError for a damaged one."""
+    """N and the lines of a file of labels. Raises InputError for a missing or damaged one."""
+    if not path.exists():
+        raise InputError(f"{path} is missing; scripts/label.py makes it")
     lines = read_lines(path)[0]
     if not lines or "labels" not in lines[0]:
         raise InputError(f"{path} holds no labels")

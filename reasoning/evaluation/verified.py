@@ -6,7 +6,6 @@ A verifier is a module with step_labels(question, steps) → a bool a step, as `
 """
 
 import importlib
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
 from reasoning.evaluation.rollouts import LABELS
 from reasoning.records import dumps, write_atomic
-from reasoning.rewards.steps import SEPARATOR, step_ends
+from reasoning.rewards.steps import SEPARATOR, step_ends, step_texts
 from reasoning.text.tokenizer import Tokenizer
 
 Verifier = Callable[[str, Sequence[str]], list[bool]]
@@ -36,8 +35,7 @@ def verify(run: Finished, name: str, tokenizer: Tokenizer, verifier: str = "chec
         if one["answer"] is None:
             continue
         ends = step_ends(one["ids"], pieces, separator, silent)
-        steps = [[token for token in one["ids"][a:b] if token not in silent] for a, b in itertools.pairwise([0, *ends])]
-        labels = judge(run.problems[one["problem"]].question, list(map(tokenizer.decode, steps)))
+        labels = judge(run.problems[one["problem"]].question, step_texts(one["ids"], ends, tokenizer))
         lines.append(
             {"problem": one["problem"], "sample": one["sample"], "ends": ends, "right": list(map(int, labels)), "tokens": 0}
         )

@@ -20,7 +20,7 @@ import numpy as np
 from reasoning.decode.requests import Response
 from reasoning.errors import InputError
 from reasoning.rewards.base import Scorer, check_scores
-from reasoning.rewards.steps import SEPARATOR, step_ends
+from reasoning.rewards.steps import SEPARATOR, step_ends, step_texts
 from reasoning.text.answers import normalise
 
 ROWS = 8  # responses scored at once
@@ -127,9 +127,10 @@ def spell(scorer: Scorer, tokenizer: Any, separator: str, candidate: Candidate) 
     """The question and the steps of a response in the scorer's ids; no steps for a response that says nothing."""
     silent, ids = set(tokenizer.stop_ids), list(candidate.tokens)
     ends = step_ends(ids, _pieces(tokenizer), separator, silent)
-    steps = [ids[start:stop] for start, stop in itertools.pairwise([0, *ends])]
-    if scorer.encode is not None:
-        texts = [tokenizer.decode([token for token in step if token not in silent]) for step in steps]
+    if scorer.encode is None:
+        steps = [ids[start:stop] for start, stop in itertools.pairwise([0, *ends])]
+    else:
+        texts = step_texts(ids, ends, tokenizer)
         steps = scorer.encode(texts[:1], first=True) + scorer.encode(texts[1:])
     question = list(candidate.prompt) if scorer.question is None else scorer.question(candidate.question)
     return question, steps

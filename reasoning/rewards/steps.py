@@ -8,7 +8,9 @@ complete; text behind it in the same token begins the next step. An end right af
 the last one, a stop id included, belongs to the last step: no step is ever empty.
 """
 
+import itertools
 from collections.abc import Collection, Sequence
+from typing import Any
 
 SEPARATOR = "\n\n"
 
@@ -35,3 +37,10 @@ def step_ends(ids: Sequence[int], pieces: Sequence[bytes], separator: str = SEPA
     if ends:
         ends[-1] = len(ids)
     return ends
+
+
+def step_texts(ids: Sequence[int], ends: Sequence[int], tokenizer: Any) -> list[str]:
+    """The text of each step of a response, which end at `ends` (`step_ends`), without the stop ids of its `tokenizer`."""
+    silent = set(tokenizer.stop_ids)
+    pieces = (ids[start:stop] for start, stop in itertools.pairwise([0, *ends]))
+    return [tokenizer.decode([token for token in piece if token not in silent]) for piece in pieces]

@@ -15,6 +15,7 @@ from reasoning.errors import InputError
 from reasoning.evaluation.finished import Finished
 from reasoning.models.model import Model
 from reasoning.rewards.formats import FORMATS, Reader, reader
+from reasoning.rewards.steps import step_texts
 from reasoning.text.tokenizer import Tokenizer
 
 Spell = Callable[[Mapping[str, Any], Sequence[int]], tuple[np.ndarray, np.ndarray]]
@@ -66,14 +67,13 @@ def own(run: Finished, label: str, model: Model) -> Spell:
 
 def anew(run: Finished, how: Reader, tokenizer: Tokenizer) -> Spell:
     """Question and steps as text in the ids of the model that learns; `tokenizer` is the policy's."""
-    silent, questions = set(tokenizer.stop_ids), {}
+    questions: dict[str, list[int]] = {}
 
     def spell(record: Mapping[str, Any], ends: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         name = record["problem"]
         if name not in questions:
             questions[name] = how.question(run.problems[name].question)
-        pieces = [record["ids"][start:stop] for start, stop in itertools.pairwise([0, *ends])]
-        texts = [tokenizer.decode([token for token in piece if token not in silent]) for piece in pieces]
+        texts = step_texts(record["ids"], ends, tokenizer)
         steps = how.encode(texts[:1], first=True) + how.encode(texts[1:])
         chunks = [[*(how.lead if number else ()), *step, *how.tail] for number, step in enumerate(steps)]
         at = len(questions[name]) + np.cumsum([len(chunk) for chunk in chunks], dtype=np.int32) - 1

@@ -12,7 +12,6 @@ Axis legend: `A` micro-batches, `B` rows, `T` tokens.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -86,8 +85,8 @@ def read_values(
         )
     run.method(label)
     directory = run.workdir / label / LABELS
-    n, lines = _labels(directory / f"{by}.jsonl")
-    seconds = {(one["problem"], one["sample"]): one for one in _labels(directory / f"{judge}.jsonl")[1]} if judge else {}
+    n, lines = read_labels(directory / f"{by}.jsonl")
+    seconds = {(one["problem"], one["sample"]): one for one in read_labels(directory / f"{judge}.jsonl")[1]} if judge else {}
     records = {(one["problem"], one["sample"]): one for one in run.samples(label)}
     out = []
     for line in lines:
@@ -108,13 +107,6 @@ def read_values(
             f"{directory}/{by}.jsonl{agreed} no response of at most {max_tokens} tokens; raise max_tokens or label more"
         )
     return out, n
-
-
-def _labels(path: Path) -> tuple[int, list[dict[str, Any]]]:
-    """As `read_labels`. Raises InputError for a missing file too."""
-    if not path.exists():
-        raise InputError(f"{path} is missing; scripts/label.py makes it")
-    return read_labels(path)
 
 
 def _counts(line: Mapping[str, Any], values: str, n: int, second: Mapping[str, Any] | None) -> Sequence[int] | None:

@@ -40,7 +40,7 @@ def steps(run: Finished, label: str, scorer: str, by: str) -> list[Step]:
 
     Raises InputError: no labels, a response without scores, or one whose scores are not one a labelled step.
     """
-    path, (n, lines) = run.workdir / label / LABELS / f"{by}.jsonl", labels_of(run, label, by)
+    n, lines = labels_of(run, label, by)
     scores = {
         (one["problem"], one["sample"]): one.get("scores", {}).get(scorer)
         for one in attach(run.samples(label), run.workdir / label, scorer)
@@ -51,7 +51,7 @@ def steps(run: Finished, label: str, scorer: str, by: str) -> list[Step]:
         given = scores.get((problem, sample))
         if given is None:
             raise InputError(
-                f"sample {sample} of problem {problem!r} is labelled in {path} and not scored by {scorer}; score again"
+                f"sample {sample} of problem {problem!r} is labelled by {by} and not scored by {scorer}; score again"
             )
         if len(given) != len(line["right"]):
             raise InputError(
@@ -66,10 +66,7 @@ def steps(run: Finished, label: str, scorer: str, by: str) -> list[Step]:
 
 def labels_of(run: Finished, label: str, by: str) -> tuple[int, list[dict[str, Any]]]:
     """N and the lines of the labels `by` of a method. Raises InputError if there are none."""
-    path = run.workdir / label / LABELS / f"{by}.jsonl"
-    if not path.exists():
-        raise InputError(f"{path} is missing; scripts/label.py makes it")
-    return read_labels(path)
+    return read_labels(run.workdir / label / LABELS / f"{by}.jsonl")
 
 
 def siblings(found: Sequence[Step]) -> dict[str, list[float]]:
