@@ -32,7 +32,8 @@ Generated tokens, estimated: 50,000 each but for the 25,000 of the fifth (a samp
 tokens, 42 with a free one); an attempt of the program takes up to 64 more for its text; a free thought on math500 has up to
 1,024.
 
-MEASURED: docs/results.md. 0.5B: a program that names the answer gains 0.24 in two attempts; no other attack more than 0.06.
+MEASURED: docs/results.md. 0.5B: a program that names the answer gains 0.24 in two attempts, an injection 0.09 on one sampled
+answer and 0.01 on the best of four, no other attack more than 0.06.
 1.5B: one injection gains 0.38 where answers are given at once and 0.04 to 0.06 behind a thought.
 """
 
