@@ -3,8 +3,8 @@
     position      0 … q-1        q …                         each chunk is [lead] step tail, packed to the left; the score
     row           question       step tail lead step tail …  is read at its last token (`reasoning.rewards.formats`)
 
-A chunk as wide as the longest step may be is mostly padding, so it is read in pieces, only as many as the longest step of this
-call needs: a loop on the device, whose body is one shape, so that a row does not depend on how long the others' steps are.
+A chunk as wide as the longest step or question may be is mostly padding, so it is read in pieces, only as many as the longest of
+this call needs: a loop on the device, whose body is one shape, so that a row does not depend on how long the others' steps are.
 
 Scores are probabilities that the prefix is right so far (or that it will be answered right, which is what Monte-Carlo labels
 teach). Reading every prefix anew would cost about half the number of steps times more.
@@ -155,7 +155,7 @@ def incremental(network: Network, read, lead: tuple[int, ...], tail: tuple[int, 
         return jax.lax.fori_loop(0, needed, piece, (jnp.zeros(none.shape, none.dtype), carry.kv))
 
     def begin(params, prompt, n, carry):
-        _, kv = feed(params, prompt, n, carry)
+        _, kv = last_of(params, prompt, n, carry)
         return Cached(kv, carry.small._replace(position=carry.small.position + n))
 
     def score(params, new, n, ended, carry):

@@ -211,12 +211,27 @@ def enter(scorer, search: Search, shape: Shape, params, paths: Paths, carry, pro
     fresh = Paths(entry.length[problem], zero(paths.steps), zero(paths.starts), zero(paths.scores), zero(paths.latest))
     paths = select_rows(rows, fresh, paths)
     if scorer is not None and scorer.reads:
-        read = scorer.begin(params, entry.prompts, entry.n, scorer.init(shape.problems, length))
-        carry = select_rows(rows, jax.tree.map(lambda leaf: leaf[problem], read), carry)
+        carry = read_prompts(scorer, params, entry, W, carry, length)
     key = jax.vmap(lambda seed, identity: jax.random.fold_in(identity_key(seed, identity, 0), SELECT))(entry.seed, entry.identity)
     state = jax.vmap(lambda _: search.init(W))(entry.n)
     begun = Problems(key, zero(problems.turn), state)
     return paths, carry, Problems(*(select_rows(new, a, b) for a, b in zip(_fields(begun), _fields(problems), strict=True)))
+
+
+def read_prompts(scorer: Scorer, params, entry: "Entry", width: int, carry, length: int):
+    """The carry in which all rows of an entering problem have read its prompt, one problem after the other: mostly few of the P
+    enter at a time, and a prompt is long enough to be a batch of its own."""
+    new = entry.length > 0
+    order = jnp.argsort(~new)
+
+    def one(k, carry):
+        at = order[k]
+        prompt, n = jax.lax.dynamic_slice_in_dim(entry.prompts, at, 1), jax.lax.dynamic_slice_in_dim(entry.n, at, 1)
+        read = scorer.begin(params, prompt, n, scorer.init(1, length))
+        put = lambda rows, leaf: jax.lax.dynamic_update_slice_in_dim(rows, jnp.repeat(leaf, width, 0), at * width, 0)  # noqa: E731
+        return jax.tree.map(put, carry, read)
+
+    return jax.lax.fori_loop(0, new.sum(), one, carry)
 
 
 class Entry(NamedTuple):
