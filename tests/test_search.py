@@ -206,6 +206,19 @@ def test_a_problem_that_is_done_waits_for_the_others(engine, monkeypatch):
     assert len(calls) - 1 == 6  # and not 10
 
 
+def test_a_problem_that_enters_costs_a_prompt_at_every_place(engine):
+    """A scorer reads one row for each problem that enters, none for those that stay and none for empty places."""
+    reads = []
+
+    def begin(params, prompt, n, carry):
+        jax.debug.callback(lambda n: reads.append(n.tolist()), n)
+        return SCORER.begin(params, prompt, n, carry)
+
+    search(engine, dataclasses.replace(BEAM, scorer=dataclasses.replace(SCORER, begin=begin)), [1, 4, 2])
+    jax.effects_barrier()
+    assert reads == [[1]] * 3
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_long_steps_of_one_problem_hold_up_or_change_the_others(engine, monkeypatch, name):
     """Problems whose steps have one letter or three: rounds that do not wait take fewer model steps, and give the same bits."""
