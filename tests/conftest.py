@@ -1,8 +1,11 @@
-"""Real models for the tests that need them: fetched once into $REASONING_CACHE, loaded once a session; and our one option."""
+"""Real models for the tests that need them: fetched once into $REASONING_CACHE, loaded once a session; and our one option.
+
+Where the tokenizer is enough, only that is read: weights take seconds."""
 
 import pytest
 
 import reasoning
+from reasoning.weights.load import load_tokenizer
 
 
 def pytest_addoption(parser):
@@ -27,3 +30,21 @@ def qwen05():
 def gemma3():
     """Gemma 3 270M, the base model: sliding windows, 262,144 SentencePiece pieces, no chat template; float32, for its goldens."""
     return reasoning.load("gemma3-270m", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def smollm2_tokenizer():
+    """Of `smollm2`: a BPE that reads digit by digit."""
+    return load_tokenizer("smollm2-135m-instruct")
+
+
+@pytest.fixture(scope="session")
+def qwen05_tokenizer():
+    """Of `qwen05`: 151,665 pieces, 271 rows of padding."""
+    return load_tokenizer("qwen2.5-coder-0.5b-instruct")
+
+
+@pytest.fixture(scope="session")
+def gemma3_tokenizer():
+    """Of `gemma3`."""
+    return load_tokenizer("gemma3-270m")

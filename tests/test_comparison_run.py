@@ -51,8 +51,12 @@ def finished(tmp_path_factory):
     return workdir, engine
 
 
-def test_findings_miss_a_curve_a_point_or_their_own_tables(finished):
-    found = findings.find(open_finished(finished[0]))
+@pytest.fixture(scope="module")
+def found(finished):
+    return findings.find(open_finished(finished[0]))
+
+
+def test_findings_miss_a_curve_a_point_or_their_own_tables(found):
     by_name = {curve.name: curve for curve in found.curves}
     assert list(by_name) == list(CURVES)
     assert [point.row.samples for point in by_name["vote"].points] == [1, 2, 4, 8]
@@ -69,19 +73,16 @@ def test_findings_miss_a_curve_a_point_or_their_own_tables(finished):
         assert all(len(line) == len(part.fields) for line in part.values), part.name
 
 
-def test_pool_that_says_the_difficulty_is_measured_by_the_same_samples(finished):
-    run = open_finished(finished[0])
-    found = findings.find(run)
+def test_pool_that_says_the_difficulty_is_measured_by_the_same_samples(found):
     weighted = [one for one in found.cells if one.curve == "weighted"]
     assert {one.samples for one in weighted} == {8}, "half of the sixteen, the other half says how difficult a problem is"
     assert found.charge > 0
 
 
-def test_timed_run_is_not_used_or_done_again(finished):
+def test_timed_run_is_not_used_or_done_again(finished, found):
     workdir, engine = finished
     times = timed.read(workdir)
     assert set(times) == {("one", 1), *(("pool", n) for n in (1, 2, 4, 8)), *(("wide", n) for n in (1, 2, 4, 8, 16))}
-    found = findings.find(open_finished(workdir))
     (point,) = found.curves[0].points
     assert point.timed and point.row.cost.seconds == times["one", 1].seconds
     assert found.devices

@@ -59,6 +59,7 @@ def test_the_planner_sets_aside_more_than_the_memory_or_twice_what_is_used(memor
     assert reserved <= 2 * sum(lengths)
 
 
+@pytest.mark.slow
 def test_a_second_workload_takes_rows_away_or_moves_a_bucket_in_use():
     engine = Engine(hash_model(), max_slots=8)
     engine.fit([Request(id="a", prompt="abc", n=3)], max_tokens=20)

@@ -34,6 +34,7 @@ def records(directory, label):
     return {one["problem"]: one for one in read_lines(directory / label / "generations.jsonl")[0]}
 
 
+@pytest.mark.slow
 def test_the_control_thinks_longer_or_shorter_than_what_it_controls(tmp_path):
     rows = [[*ByteTokenizer().encode(text)] for text in SCRIPTS]
     engine = Engine(scripted_model(rows, tokenizer=Chat()), max_slots=2)

@@ -100,7 +100,7 @@ def test_bfloat16_weights_keep_float32_sums():
     assert sum(weight.endswith("xbf16") for _, weight, _ in products) == 5, products
 
 
-@pytest.mark.parametrize("batch", [1, 2, 8])
+@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow), 8])
 @pytest.mark.parametrize("config", [SMALL, FULL], ids=["tied", "untied"])
 def test_a_decode_call_copies_no_weight(config, batch):
     """XLA:CPU likes to hoist a widened embedding, a transposed head or a widened kernel out of the loop, into every call."""

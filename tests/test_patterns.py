@@ -163,15 +163,15 @@ def test_text_that_means_nothing_is_one_clear_line(add, message):
     assert "\n" not in str(error.value)
 
 
-def test_real_vocabulary_fits_the_default_capacity(qwen05):
-    vocabulary = qwen05.tokenizer.token_bytes(qwen05.config.vocab_size)
-    tables_of = TableBuilder(vocabulary, qwen05.tokenizer.encode)
+def test_real_vocabulary_fits_the_default_capacity(qwen05_tokenizer):
+    vocabulary = qwen05_tokenizer.token_bytes(151_936)
+    tables_of = TableBuilder(vocabulary, qwen05_tokenizer.encode)
     think, paragraph, _ = (tables_of.pattern(p) for p in ("</think>", "\n\n", "<|im_start|>think"))
     tables = tables_of.build()
     assert len(np.unique(tables.patterns.classes[think])) == 22, "151,936 tokens act on </think> in 22 ways"
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(tables)) <= 40e6
     for pattern, text, k, before in ((think, b".</", 2, "."), (paragraph, b">\n\n", 2, ">")):
-        assert qwen05.tokenizer.decode(residue(tables, pattern, vocabulary.index(text), k)) == before
+        assert qwen05_tokenizer.decode(residue(tables, pattern, vocabulary.index(text), k)) == before
     for pattern in (think, paragraph):  # every residue is the exact beginning of its token
         for token in np.flatnonzero(tables.patterns.residue_row[pattern]):
             for k in np.flatnonzero(tables.patterns.residue_of[tables.patterns.residue_row[pattern, token]]):

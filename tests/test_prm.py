@@ -279,6 +279,7 @@ def test_steps_encoded_one_by_one_differ_from_the_whole_text_at_seams_only(merge
     assert model.tokenizer.decode(ours_ids) == model.tokenizer.decode(whole)
 
 
+@pytest.mark.slow
 def test_chat_turns_are_those_of_the_models_template(qwen05):
     """RLHFlow's format over a real template: what we write piece by piece is the rendered conversation."""
     reader = formats.reader(qwen05, "rlhflow")
@@ -350,7 +351,7 @@ def test_a_scorer_of_the_policys_ids_reads_texts():
         judge(scorer, read_process_bench(PROCESS_BENCH), show=False)
 
 
-@pytest.mark.parametrize("name", ["own", "rlhflow"])
+@pytest.mark.parametrize("name", ["own", pytest.param("rlhflow", marks=pytest.mark.slow)])
 def test_a_long_step_of_another_row_changes_a_score_or_is_cut_off(name):
     """Widths of 48: pieces of 16, of which one is read where every step is short. Sliding windows and markers included."""
     model = model_of(name)

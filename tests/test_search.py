@@ -244,6 +244,7 @@ def test_long_steps_of_one_problem_hold_up_or_change_the_others(engine, monkeypa
     assert (spent[0.5] == spent[1.0]) if name == "lookahead" else (spent[0.5] < spent[1.0])
 
 
+@pytest.mark.slow
 def test_width_one_is_not_sampling(engine):
     """M = 1 prunes nothing: each row is the sample that the engine draws without a search, so n rows are the first n of N."""
     options = {"chain": CHAIN, "stop_ids": [STOP], "max_tokens": 24}
@@ -354,7 +355,8 @@ def test_a_score_that_is_no_number_selects(engine, name):
     assert search(engine, ALL[name])[0]["p1"]
 
 
-@pytest.mark.parametrize("name", EVERY)
+# The search that goes back is compiled for this test alone.
+@pytest.mark.parametrize("name", [*ALL, pytest.param("self-backtracking", marks=pytest.mark.slow)])
 def test_rows_that_all_say_nothing_or_all_give_up_hold_up_a_search(name):
     """Rows that end at once are complete, without a step or a score; rows that give up go back a line, never to the prompt."""
     back = name == "self-backtracking"

@@ -64,6 +64,7 @@ def test_greedy_ignores_every_truncation_and_takes_the_largest_logit(engine):
     assert {int(response.tokens[0]) for response in engine.generate(requests, max_tokens=1)} == {best}
 
 
+@pytest.mark.slow
 def test_ids_that_the_tokenizer_does_not_know_are_never_sampled():
     model = hash_model(300, sharpness=0.1)  # 257 ids of the byte tokenizer, 43 rows of padding
     assert model.tokenizer.size == 257

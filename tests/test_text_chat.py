@@ -41,7 +41,7 @@ def test_template_renders_differently_from_transformers(name):
 
 @pytest.mark.parametrize("name", ["smollm2", "qwen05"])
 def test_published_template_renders_differently_from_transformers(name, request):
-    tokenizer = request.getfixturevalue(name).tokenizer
+    tokenizer = request.getfixturevalue(f"{name}_tokenizer")
     for case in (case for case in GOLDEN["cases"] if case["template"] == name):
         check(case, said(tokenizer.render, case))
 

@@ -121,8 +121,8 @@ def test_damaged_pieces_give_a_stack_trace(changes, message):
         Tokenizer.from_gguf(metadata(SMALL, **changes))
 
 
-def test_gemma_gives_other_ids_than_llama_cpp_on_one_of_10_000_strings(gemma3):
-    texts, encode = strings.strings(), gemma3.tokenizer.encode
+def test_gemma_gives_other_ids_than_llama_cpp_on_one_of_10_000_strings(gemma3_tokenizer):
+    texts, encode = strings.strings(), gemma3_tokenizer.encode
     for i, ids in GOLDEN["sample"]:
         assert encode(texts[i], bos=False) == ids, texts[i]
     starts = range(0, strings.COUNT, strings.BLOCK)
@@ -130,9 +130,9 @@ def test_gemma_gives_other_ids_than_llama_cpp_on_one_of_10_000_strings(gemma3):
     assert mine == GOLDEN["digests"]
 
 
-def test_gemma_reads_other_bytes_than_its_ids_stand_for(gemma3):
+def test_gemma_reads_other_bytes_than_its_ids_stand_for(gemma3_tokenizer):
     """Decoded, streamed and as pattern tables see them; "▁" itself is written as the space that it means."""
-    tokenizer = gemma3.tokenizer
+    tokenizer = gemma3_tokenizer
     pieces = tokenizer.token_bytes(262_144)
     for text in strings.strings()[::37]:
         ids, wanted = tokenizer.encode(text, bos=False), text.replace("▁", " ")
@@ -143,8 +143,8 @@ def test_gemma_reads_other_bytes_than_its_ids_stand_for(gemma3):
     assert (pieces[107], pieces[138], pieces[249], pieces[506]) == (b"\n", b"  ", b"\x0b", b" the")
 
 
-def test_gemma_runs_past_its_end_of_turn_or_samples_padding(gemma3):
-    tokenizer = gemma3.tokenizer
+def test_gemma_runs_past_its_end_of_turn_or_samples_padding(gemma3_tokenizer):
+    tokenizer = gemma3_tokenizer
     assert (tokenizer.size, tokenizer.bos_id, tokenizer.pad_id) == (262_144, 2, 0)
     assert tokenizer.stop_ids == (1, 106)  # <eos>, <end_of_turn>, although a base model has no chat template
     assert tokenizer.encode("<start_of_turn>user\n") == [2, 105, 2364, 107]
@@ -153,9 +153,9 @@ def test_gemma_runs_past_its_end_of_turn_or_samples_padding(gemma3):
         tokenizer.encode_chat([{"role": "user", "content": "hi"}])
 
 
-def test_pattern_over_a_piece_of_gemma_is_missed(gemma3):
+def test_pattern_over_a_piece_of_gemma_is_missed(gemma3_tokenizer):
     """Patterns begin and end inside tokens: "</think>" after "\\n\\n", "Answer:" inside " Answer", newlines in one token."""
-    tokenizer = gemma3.tokenizer
+    tokenizer = gemma3_tokenizer
     builder = TableBuilder(tokenizer.token_bytes(262_144), capacity=Capacity(patterns=3))
     numbers = [builder.pattern(text) for text in ("</think>", "Answer:", "\n\n")]
     tables = builder.build().patterns

@@ -55,8 +55,8 @@ def test_id_of_a_padding_row_breaks_the_stream():
     assert [stream.push(i) for i in (first, 100_000, -1, second)] == ["", "", "", "é"]
 
 
-def test_stream_of_a_real_vocabulary_differs_from_decode(qwen05):
-    tokenizer = qwen05.tokenizer
+def test_stream_of_a_real_vocabulary_differs_from_decode(qwen05_tokenizer):
+    tokenizer = qwen05_tokenizer
     ids = tokenizer.encode("<|im_start|>naïve 👨‍👩‍👧‍👦 日本語 \u00e9\n\t𝔘")
     stream = tokenizer.stream()
     assert "".join(map(stream.push, ids)) + stream.flush() == tokenizer.decode(ids)

@@ -58,7 +58,7 @@ def directory(tmp_path, tokenizer, **configs):
 
 @pytest.mark.parametrize("name", ["smollm2", "qwen05"])
 def test_real_vocabulary_gives_other_ids_than_its_witnesses(name, request):
-    tokenizer = request.getfixturevalue(name).tokenizer
+    tokenizer = request.getfixturevalue(f"{name}_tokenizer")
     cases = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
     wrong = [case["text"] for case in cases if tokenizer.encode(case["text"]) != case["ids"]]
     assert not wrong
@@ -66,13 +66,13 @@ def test_real_vocabulary_gives_other_ids_than_its_witnesses(name, request):
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=40))
-def test_text_is_lost_on_the_way_to_ids_and_back(text, qwen05):
-    tokenizer = qwen05.tokenizer
+def test_text_is_lost_on_the_way_to_ids_and_back(text, qwen05_tokenizer):
+    tokenizer = qwen05_tokenizer
     assert tokenizer.decode(tokenizer.encode(text)) == unicodedata.normalize("NFC", text)
 
 
-def test_padding_row_can_be_sampled(qwen05):
-    tokenizer = qwen05.tokenizer
+def test_padding_row_can_be_sampled(qwen05_tokenizer):
+    tokenizer = qwen05_tokenizer
     assert tokenizer.size == 151_665
     assert tokenizer.real_ids.all()
     assert tokenizer.token_bytes(151_936)[151_665:] == [b""] * 271
@@ -91,8 +91,8 @@ def test_padding_row_that_an_old_converter_called_user_defined_can_be_sampled():
     assert tokenizer.size == 705
 
 
-def test_bytes_of_tokens_do_not_join_to_the_text(qwen05):
-    tokenizer = qwen05.tokenizer
+def test_bytes_of_tokens_do_not_join_to_the_text(qwen05_tokenizer):
+    tokenizer = qwen05_tokenizer
     text = "<|im_start|>naïve 😀\n\t12 <tool_call>"
     pieces = tokenizer.token_bytes(151_936)
     assert b"".join(pieces[i] for i in tokenizer.encode(text)) == text.encode()
@@ -111,9 +111,9 @@ def test_id_beyond_the_vocabulary_breaks_decoding():
     assert tokenizer.decode([*tokenizer.encode("a"), 706, 100_000, -1]) == "a"
 
 
-def test_response_runs_past_the_end_of_turn(smollm2, qwen05):
-    assert smollm2.tokenizer.stop_ids == (0, 2)  # <|endoftext|>, <|im_end|>
-    assert qwen05.tokenizer.stop_ids == (151_643, 151_645)
+def test_response_runs_past_the_end_of_turn(smollm2_tokenizer, qwen05_tokenizer):
+    assert smollm2_tokenizer.stop_ids == (0, 2)  # <|endoftext|>, <|im_end|>
+    assert qwen05_tokenizer.stop_ids == (151_643, 151_645)
     assert Tokenizer.from_gguf(tiny()).stop_ids == (700, 701)  # the second is known from the chat template only
 
 

@@ -118,6 +118,7 @@ def test_sweep_of_budgets_disobeys_itself(engine, tmp_path):
     assert [one.tokens for one in sweep.runs] == [0, 3, 9] and sweep.control == 1.0
 
 
+@pytest.mark.slow
 def test_controls_of_one_row_disturb_another_or_each_other():
     """Budget and penalty in one row of the chain that all share: each does what it does alone, whatever the neighbours do."""
     engine = Engine(hash_model(TOKENIZER.size, tokenizer=TOKENIZER), max_slots=4)

@@ -186,6 +186,7 @@ def test_processes_that_share_problems_come_to_something_else(tmp_path):
         assert ours == theirs
 
 
+@pytest.mark.slow
 def test_first_round_is_not_what_best_of_n_draws():
     engine, problems = Engine(hash_model(sharpness=1.0), max_slots=3), PROBLEMS[:2]
     shared = {"max_tokens": 6, "seed": 3, "temperature": 0.7, "top_p": 0.95, "instruction": ""}

@@ -17,25 +17,25 @@ from reasoning.train.examples import FORMS, encode, encode_all, end_of_turn, que
 GOLDEN = Path(__file__).parent / "golden" / "train"
 
 
-def test_a_token_is_learnt_that_should_not_be_or_the_other_way_round(smollm2, qwen05):
+def test_a_token_is_learnt_that_should_not_be_or_the_other_way_round(smollm2_tokenizer, qwen05_tokenizer):
     golden = json.loads((GOLDEN / "masks.json").read_text(encoding="utf-8"))
-    models = {"qwen2.5-coder-0.5b-instruct": qwen05, "smollm2-135m-instruct": smollm2}
+    tokenizers = {"qwen2.5-coder-0.5b-instruct": qwen05_tokenizer, "smollm2-135m-instruct": smollm2_tokenizer}
     for name, (model, form) in CASES.items():
-        tokenizer = models[model].tokenizer
+        tokenizer = tokenizers[model]
         assert readable(encode(TRACE, tokenizer, FORMS[form]), tokenizer) == golden[name]
     learnt = golden["qwen05"]["learnt"]
     assert learnt[:3] == ["<|im_start|>", "think", "\n"] and learnt[-2:] == ["<|im_end|>", "\n"], "s1's rule, in words"
     assert golden["qwen05"]["not learnt"][-3:] == ["<|im_start|>", "assistant", "\n"]
 
 
-def test_s1_would_have_trained_on_other_ids(qwen05):
+def test_s1_would_have_trained_on_other_ids(qwen05_tokenizer):
     """Its data/tokenization.py renders the whole conversation and encodes it at once."""
-    tokenizer = qwen05.tokenizer
+    tokenizer = qwen05_tokenizer
     said = f"<|im_start|>think\n{TRACE.thinking.strip()}\n<|im_start|>answer\nAnswer: {TRACE.answer.strip()}"
     turns = [*question_alone(TRACE.question), {"role": "assistant", "content": said}]
     example = encode(TRACE, tokenizer, FORMS["s1"])
     assert example.ids.tolist() == tokenizer.encode_chat(turns, add_generation_prompt=False)
-    assert example.ids.dtype == np.int32 and example.loss.dtype == bool and qwen05.tokenizer.pad_id not in example.ids
+    assert example.ids.dtype == np.int32 and example.loss.dtype == bool and qwen05_tokenizer.pad_id not in example.ids
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -47,11 +47,11 @@ def test_training_and_inference_mark_a_thought_differently(name):
     assert form.end == forced.end
 
 
-def test_the_prompt_is_not_what_inference_feeds(smollm2):
+def test_the_prompt_is_not_what_inference_feeds(smollm2_tokenizer):
     method = budget_forcing.make(form="prompt")
     form = dataclasses.replace(FORMS["prompt"], messages=method.prompt)
-    example = encode(TRACE, smollm2.tokenizer, form)
-    prompt = smollm2.tokenizer.encode_chat(method.requests([{"id": "a", "question": TRACE.question}])[0].messages)
+    example = encode(TRACE, smollm2_tokenizer, form)
+    prompt = smollm2_tokenizer.encode_chat(method.requests([{"id": "a", "question": TRACE.question}])[0].messages)
     assert example.ids[: len(prompt)].tolist() == prompt and example.loss.tolist() == [False] * len(prompt) + [True] * (
         len(example.ids) - len(prompt)
     )
