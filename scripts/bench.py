@@ -4,7 +4,7 @@
     python scripts/bench.py mixed --rounds 3                         # and prefill, stages, long, all
     python scripts/bench.py long --model random:tiny --median 2048   # answers of up to 32k tokens; on a GPU random:1.5b
     python scripts/bench.py forcing --peers transformers-f32        # budget forcing against s1's loop over transformers
-    python scripts/bench.py search --rounds 3                # problems together, steps read once
+    python scripts/bench.py search --dtype float32            # problems together, steps read once
     python scripts/bench.py sft --peers transformers,transformers-f32   # fine-tuning steps, under autocast and in float32
     python scripts/bench.py packing                          # what packing gains
     python scripts/bench.py decode --model random:0.5b --peers none --batch 8
@@ -24,6 +24,7 @@ from reasoning.bench.peers import DEFAULT, quiet_threads
 from reasoning.bench.runs import NAMES, PREFILL, run
 
 MODEL = flags.DEFINE_string("model", "smollm2-135m-instruct", "what reasoning.load takes, or random: and tiny, 0.1b, 0.5b, 1.5b")
+DTYPE = flags.DEFINE_enum("dtype", "bfloat16", ["bfloat16", "float32"], "of our model")
 PEERS = flags.DEFINE_list("peers", list(DEFAULT), "programs to compare with; also transformers-f32; none")
 THREADS = flags.DEFINE_integer("threads", 2, "of each peer; ours takes all cores", lower_bound=1)
 BATCH = flags.DEFINE_multi_integer("batch", [1, 8, 32, 64], "decode: rows; may be repeated", lower_bound=1)
@@ -41,10 +42,10 @@ OUT = flags.DEFINE_string("out", None, "file for everything that was measured, J
 
 def main(argv):
     quiet_threads()
-    holders = (PEERS, THREADS, BATCH, PROMPT, NEW, REQUESTS, SLOTS, MEDIAN, LONGEST, ROUNDS)
+    holders = (DTYPE, PEERS, THREADS, BATCH, PROMPT, NEW, REQUESTS, SLOTS, MEDIAN, LONGEST, ROUNDS)
     settings = {holder.name: holder.value for holder in holders} | {"prefill": PREFILL}
     settings["peers"] = [label for label in PEERS.value if label != "none"]
-    document = run(argv[1], open_model(MODEL.value), settings)
+    document = run(argv[1], open_model(MODEL.value, DTYPE.value), settings)
     if OUT.value:
         write_json(Path(OUT.value), document)
 

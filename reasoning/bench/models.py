@@ -16,9 +16,9 @@ class Measured(NamedTuple):
     gguf: Path | None
 
 
-def open_model(name: str) -> Measured:
-    """`random:SIZE`, or whatever `reasoning.load` takes, in bfloat16. Raises InputError."""
+def open_model(name: str, dtype: str = "bfloat16") -> Measured:
+    """`random:SIZE`, or whatever `reasoning.load` takes, in `dtype`. Raises InputError."""
     if name.startswith("random:"):
-        return Measured(random_model(name.removeprefix("random:")), None)
+        return Measured(random_model(name.removeprefix("random:"), dtype=dtype), None)
     path = catalogue.fetch(name).path if name in catalogue.read_manifest() else Path(name).expanduser()
-    return Measured(reasoning.load(name), path if path.suffix == ".gguf" and path.exists() else None)
+    return Measured(reasoning.load(name, dtype), path if path.suffix == ".gguf" and path.exists() else None)

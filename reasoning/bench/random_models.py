@@ -25,7 +25,7 @@ def random_config(size: str, layers: int | None = None) -> ModelConfig:
     return ModelConfig(**_FIXED, **(sizes if layers is None else {**sizes, "num_layers": layers}))
 
 
-def random_model(size: str, layers: int | None = None) -> Model:
-    """A model of `random_config` in bfloat16, without a tokenizer."""
+def random_model(size: str, layers: int | None = None, dtype: str = "bfloat16") -> Model:
+    """A model of `random_config`, without a tokenizer."""
     config = random_config(size, layers)
-    return Model(config, init_params(config, jax.random.key(0), "bfloat16"), name=f"random:{size}")
+    return Model(config, init_params(config, jax.random.key(0), dtype), name=f"random:{size}")

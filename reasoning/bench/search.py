@@ -98,8 +98,9 @@ class Clocked:
 
         rooms: dict[int, Any] = {}
         group = self.setting(model, programs, clocked_entrance, *rest)
-        for name in ("_decode", "_score"):
-            setattr(group.arena, name, self._clocked(getattr(group.arena, name)))
+        arena = group.arena
+        for name in ("_decode", "_score", "enter"):  # a reward model reads its prompts where problems enter
+            setattr(arena, name, self._clocked(getattr(arena, name), lambda: (arena.slots, arena.paths, arena.carry)))
         return group
 
     def check(self, *rest):
@@ -111,11 +112,13 @@ class Clocked:
         """As `Searching.teams`."""
         return self.setting.teams
 
-    def _clocked(self, program: Callable) -> Callable:
+    def _clocked(self, program: Callable, state: Callable[[], Any] = tuple) -> Callable:
+        """`program`, waited for with what it leaves in `state()`: what a call returns may be done before that is."""
+
         @functools.wraps(program)
         def run(*args):
             begin = time.perf_counter()
-            out = jax.block_until_ready(program(*args))
+            out = jax.block_until_ready((program(*args), state()))[0]
             self.seconds += time.perf_counter() - begin
             return out
 
