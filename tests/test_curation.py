@@ -187,6 +187,13 @@ def test_a_wrong_config_is_not_explained_in_one_line(path, tmp_path, change, mes
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_works_before_too_few_traces_are_refused(path, tmp_path):
+    nobody = FakeEngine({})  # has an answer to nothing
+    with pytest.raises(InputError, match="size is 49, but 48 traces are left"):
+        curate(config(path, selection={"size": 49, "seed": 0}), tmp_path / "run", show=False, engine=nobody)
+    assert (tmp_path / "run" / "steps" / "5-sample.json").exists() and not (tmp_path / "run" / "difficulty").exists()
+
+
 def test_an_id_of_two_sources_hides_a_trace(path, tmp_path):
     write_traces(tmp_path / "more.jsonl", pool()[3:4])
     both = {"sources": [str(path), str(tmp_path / "more.jsonl")]}

@@ -36,7 +36,7 @@ def curated(
         without a draw.
     Raises InputError when there are fewer than `size` traces, or more seeds.
     """
-    _enough(traces, size)
+    enough(traces, size)
     chosen = sorted(trace.id for trace in traces if is_seed(trace, lengths[trace.id], seeds))
     if len(chosen) > size:
         raise InputError(f"selection: the seed rules take {len(chosen)} traces, more than size {size}; narrow them")
@@ -48,13 +48,13 @@ def curated(
 
 def random_draw(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int) -> list[str]:
     """Ids, uniformly. Raises InputError when there are fewer than `size` traces."""
-    _enough(traces, size)
+    enough(traces, size)
     return sorted((trace.id for trace in traces), key=lambda name: lot(seed, name))[:size]
 
 
 def diverse(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int) -> list[str]:
     """Ids, uniformly over domains and inside of each. Raises InputError when there are fewer than `size` traces."""
-    _enough(traces, size)
+    enough(traces, size)
     left = _by_domain(traces)
     for ids in left.values():
         ids.sort()
@@ -63,7 +63,7 @@ def diverse(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int) -> 
 
 def longest(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int) -> list[str]:
     """Ids, the longest first. Raises InputError when there are fewer than `size` traces."""
-    _enough(traces, size)
+    enough(traces, size)
     return sorted((trace.id for trace in traces), key=lambda name: (-lengths[name], name))[:size]
 
 
@@ -103,7 +103,8 @@ def _geometric(count: int, chance: float) -> int:
     return min(count - 1, int(-math.log2(1 - chance * (1 - 2.0**-count))))
 
 
-def _enough(traces: Sequence[Trace], size: int) -> None:
+def enough(traces: Sequence, size: int) -> None:
+    """Raises InputError when there are fewer than `size` traces."""
     if not 1 <= size <= len(traces):
         raise InputError(
             f"selection: size is {size}, but {len(traces)} traces are left; choose between 1 and that, loosen the filters or "

@@ -99,6 +99,7 @@ def curate(config: Mapping[str, Any], workdir: Path, *, show: bool = True, engin
             given = {"against": against, "workdir": workdir / name, "show": show, "engine": engine}
             dropped = files.step(number, name)
             if dropped is None:
+                selection.enough(entered, config["selection"]["size"])  # before a model works for nothing: filters only drop
                 with _bar((pool[one] for one in entered), len(entered), name, show) as traces:
                     dropped = function(traces, given)
                 files.keep_step(number, name, len(entered), dropped)
