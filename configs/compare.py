@@ -38,8 +38,8 @@ BUDGETS = {"chain_sum": (0, 24), "asdiv": (0, 8), "simple_equations": (0, 16)}  
 
 def get_config(arg=None):
     """cpu, small or s1: the preset; full: of cpu; n: problems of each task, 0 for the preset's; samples: of the pool; widths: N
-    of searches (cpu, small) and tasks, both joined by "+"; prm and format, or probe: who scores steps; timed: problems of the
-    timed runs; model, seed."""
+    of every search (cpu, small) and tasks, both joined by "+"; prm and format, or probe: who scores steps; timed: problems of
+    the timed runs; model, seed."""
     arg = common.parse_arg(
         arg, cpu=False, small=False, s1=False, full=False, n=0, samples=0, widths="", tasks="", prm="", format="", probe="",
         timed=0, model="", seed=0,
@@ -93,13 +93,16 @@ def arithmetic(name, n, samples, widths, full, arg):
     search = {"temperature": 0.7, "step_ends": (";", "\n"), "step_tokens": 32, "rounds": 16}
     if scorer := scoring(arg):
         search["scorer"] = scorer
-    searches = {"beam search": [], "DVTS": [], "lookahead": []}
-    for width in widths:
-        searches["beam search"].append(f"beam_{width}")
-        run.methods[f"beam_{width}"] = common.method("beam_search", **steps, **search, n=width)
-    for curve, kind, width in (("DVTS", "dvts", widths[-1]), ("lookahead", "lookahead", widths[0])) if full else ():
-        searches[curve].append(f"{kind}_{width}")
-        run.methods[f"{kind}_{width}"] = common.method(kind, **steps, **search, n=width)
+    searches = {"beam search": ("beam_search", widths)}
+    if full:  # the dearest once, unless N was asked for
+        searches["DVTS"] = ("dvts", widths if arg.widths else widths[-1:])
+        searches["lookahead"] = ("lookahead", widths if arg.widths else widths[:1])
+    curves = {}
+    for curve, (kind, sizes) in searches.items():
+        curves[curve] = [f"{kind.removesuffix('_search')}_{width}" for width in sizes]
+        for label, width in zip(curves[curve], sizes, strict=True):
+            beams = {"beam_width": width} if width < 4 else {}  # the square root would be 1, which selects nothing
+            run.methods[label] = common.method(kind, **steps, **search, n=width, **beams)
     scorer = {**scorer, "separator": ";"} if scorer else LIKELIHOOD
     run.compare = {
         "curves": {
@@ -107,7 +110,7 @@ def arithmetic(name, n, samples, widths, full, arg):
             "chain of thought": "cot",
             "budget forcing": [*(f"budget_{budget}" for budget in budgets), "wait_1"],
             **pool_votes(scorer),
-            **{curve: labels for curve, labels in searches.items() if labels},
+            **curves,
         },
         "primary": ["beam search", "majority"],
         **common_fields(arg),

@@ -44,7 +44,11 @@ def test_preset_has_a_method_in_no_curve_or_a_curve_without_methods(preset):
 def test_searches_have_another_width_than_was_asked_for():
     (part,) = runs("cpu,full,widths=8+2").values()
     widths = {label: one["n"] for label, one in part["methods"].items() if "step_ends" in one}
-    assert widths == {"beam_2": 2, "beam_8": 8, "dvts_8": 8, "lookahead_2": 2}
+    assert widths == {f"{kind}_{n}": n for kind in ("beam", "dvts", "lookahead") for n in (2, 8)}
+    selecting = {
+        label: method.search.search.beam_width for label, method in experiment.build_methods(part).items() if method.search
+    }
+    assert all(selecting[label] == 2 for label in widths)  # with M = 1 nothing is selected
 
 
 def test_cpu_preset_cannot_use_the_samples_of_the_quickstart():
