@@ -301,6 +301,13 @@ def test_a_round_reads_the_host(engine):
         assert len(found["p1"]) == 4 and len(rounds) >= len(trees["p1"]["rounds"])
 
 
+def test_rows_that_are_gathered_are_copied_twice(engine):
+    """Into a buffer that was donated XLA gathers by way of another one of its size, for four times the seconds."""
+    arenas = []
+    search(engine, watching(BEAM, after=arenas.append), 2)
+    assert arenas[0]._rounds.choose.memory_analysis().alias_size_in_bytes == 0
+
+
 def test_another_delimiter_or_other_weights_compile_a_search_again(engine):
     search(engine, BEAM, 2)
     compiled = []
