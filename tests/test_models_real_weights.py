@@ -27,7 +27,7 @@ def teacher_forced(model, prompts) -> list[Seen]:
     head = jax.jit(model.network.head)
     rows = [entry["ids"] + entry["greedy"] for entry in prompts]
     short = [index for index, row in enumerate(rows) if len(row) <= SHORT]
-    out = {}
+    out, most = {}, max(len(entry["positions"]) + len(entry["argmax"]) for entry in prompts)
     for batch in [short, *([index] for index in range(len(rows)) if index not in short)]:
         width = max(len(rows[index]) for index in batch)
         tokens = np.array([rows[index] + [0] * (width - len(rows[index])) for index in batch], np.int32)
@@ -35,7 +35,8 @@ def teacher_forced(model, prompts) -> list[Seen]:
         for index, states in zip(batch, hidden, strict=True):
             size, positions = len(rows[index]), [kept["position"] for kept in prompts[index]["positions"]]
             at = np.array([*positions, *range(size - len(prompts[index]["argmax"]), size)])
-            logits = np.asarray(head(model.params, states[at]))
+            padded = np.pad(at, (0, most - at.size))  # one shape, compiled once
+            logits = np.asarray(head(model.params, states[padded]))[: at.size]
             out[index] = Seen(logits[: len(positions)].copy(), logits[len(positions) :].argmax(-1), logits[-1].copy())
     return [out[index] for index in range(len(rows))]
 

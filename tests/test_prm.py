@@ -382,6 +382,7 @@ def reader_of(model, name):
 
 
 def direct_value(model, name, ids):
-    """Of one forward pass over all of it, read at its end."""
-    hidden = model.network.forward(model.params, np.array([ids], np.int32), np.arange(len(ids))[None], None)[0]
-    return float(prm.reading(model.network, reader_of(model, name).verdict)(model.params, hidden[:, -1])[0])
+    """Of one forward pass over all of it, read at its end; padded, so that all texts share one compilation."""
+    padded = np.array([[*ids, *[0] * (LENGTH - len(ids))]], np.int32)
+    hidden = model.network.forward(model.params, padded, np.arange(LENGTH)[None], None)[0]
+    return float(prm.reading(model.network, reader_of(model, name).verdict)(model.params, hidden[:, len(ids) - 1])[0])

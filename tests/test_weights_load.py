@@ -25,6 +25,7 @@ def test_llama_gguf_gives_fluent_nonsense(smollm2):
     assert says_paris(smollm2)
 
 
+@pytest.mark.slow  # its golden logits are in the fast suite
 def test_qwen2_gguf_gives_fluent_nonsense(qwen05):
     assert qwen05.config.qkv_bias and not qwen05.config.tie_embeddings and qwen05.source.endswith("(Q4_K_M)")
     assert says_paris(qwen05)
