@@ -28,7 +28,7 @@ class Rounds:
     Attributes:
       empty() → (paths, carry, problems). window(small, paths). judge(params, small, seen, ids, paths, carry (donated)).
       look(small). keep(small part of a carry) → its copy.
-      choose(slots, tables, paths, latest, carry, problems, ready): donates nothing, since rows gathered in place are copied twice.
+      choose(slots, tables, paths, latest, carry, problems, ready): nothing is donated, in place rows would be copied twice.
       placed(params of the scorer) → the same on the mesh, if there is one.
       compile_seconds: spent here so far.
     """
