@@ -28,7 +28,7 @@ class Rounds:
     Attributes:
       empty() → (paths, carry, problems). window(small, paths). judge(params, small, seen, ids, paths, carry (donated)).
       look(small). keep(small part of a carry) → its copy.
-      choose(slots, tables, paths, latest, carry, problems, ready): nothing is donated, in place rows would be copied twice.
+      choose(slots (donated), tables, paths, latest, carry (donated), problems, ready); but on a CPU.
       placed(params of the scorer) → the same on the mesh, if there is one.
       compile_seconds: spent here so far.
     """
@@ -70,7 +70,10 @@ class Rounds:
         looked = small if scorer is None or scorer.reads else slots
         self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,), out=(whole, kept))
         held = slots, tables, paths, paths.latest, carry, problems, seen.ready
-        self.choose = self._compile(chosen, *held, out=(spread.slots, *self._held, whole))
+        # In place rows are copied twice, aside and back. A CPU sets all leaves aside at once: donating saves no memory there and
+        # costs four times the seconds. Elsewhere memory is what a search runs out of.
+        place = () if jax.default_backend() == "cpu" else (0, 4)
+        self.choose = self._compile(chosen, *held, donate=place, out=(spread.slots, *self._held, whole))
         if search.rollout:
             self.look = self._compile(lambda small: look(small, search.rollout_temperature), small, out=whole)
             self.keep = self._compile(lambda small: jax.tree.map(jnp.copy, small), carry.small, out=whole)
