@@ -94,4 +94,4 @@ def test_a_sweep_of_knobs_compiles_more_than_one_decode_program_a_bucket(caplog)
     compiled = [record.getMessage() for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     counts = {name: sum(f"jit({name})" in text for text in compiled) for name in ("decode", "admit", "prefill")}
     assert counts == {"decode": 3, "admit": 3, "prefill": 1}, compiled
-    assert sorted(bucket for _, bucket, _ in engine._programs) == [64, 96, 128]
+    assert sorted(bucket for _, bucket, *_ in engine._programs) == [64, 96, 128]

@@ -15,6 +15,7 @@ from doubles.branching import CHAIN, STOP, branching_model, engine_of
 from doubles.tokenizer import ByteTokenizer
 from golden.models import ours, tiny
 
+from reasoning.decode.plan import make_plan, slots_of
 from reasoning.decode.requests import Request
 from reasoning.errors import InputError
 from reasoning.evaluation.process_bench import judge
@@ -23,6 +24,8 @@ from reasoning.models.flops import head_flops, prefill_flops
 from reasoning.rewards import base, formats, prm
 from reasoning.search.beam import Beam
 from reasoning.search.driver import Searching
+from reasoning.search.programs import room
+from reasoning.search.rounds import Shape
 
 QUESTION = "What is 2 + 3 - 4?"
 RESPONSES = [
@@ -220,6 +223,23 @@ def test_scores_of_a_search_are_those_of_another_text(name, rollout):
     lengths = {len(scores) for scores in found.values()}
     assert len(lengths) > 1 and max(lengths) == 5 and len({scores[-1] for scores in found.values()}) > 6
     assert any(one["parents"] != [0, 1, 2, 3] for tree in trees for one in tree["rounds"])
+
+
+def test_a_search_takes_memory_that_was_planned_for_the_policy_alone():
+    """Weights of the scorer, its cache, and a second copy of both caches, into which rows are gathered."""
+    policy, scorer, bucket = model_of("own"), scorer_of("trl"), 128
+    size = lambda tree: sum(leaf.nbytes for leaf in jax.tree.leaves(tree))  # noqa: E731
+    setting = Searching(Beam(beam_width=2), 4, step_tokens=WIDTH, rounds=8, scorer=scorer)
+    plan = make_plan(0, max_slots=64, prefill_rows=1, memory=size(scorer.params) + 40 * policy.network.cache_bytes(1, bucket))
+    rows = slots_of(setting.plan(policy, plan, bucket), policy.network, bucket)
+    length = room(scorer, setting.search, Shape(1, 4, WIDTH, 8, "last"), bucket, WIDTH)
+    need = lambda rows: policy.network.cache_bytes(rows + 1, bucket) + size(scorer.init(rows + 1, length))  # noqa: E731
+    assert size(scorer.params) + 2 * need(rows) <= plan.memory < size(scorer.params) + 2 * need(2 * rows)
+    assert 1 < 4 * rows <= slots_of(plan, policy.network, bucket) and rows < 64
+    own, none = (dataclasses.replace(setting, scorer=one) for one in (dataclasses.replace(scorer, params=policy.params), None))
+    assert setting.plan(policy, plan, bucket).memory < own.plan(policy, plan, bucket).memory, "weights of the policy cost nothing"
+    assert none.plan(policy, plan, bucket).memory == plan.memory // 2
+    assert setting.plan(policy, dataclasses.replace(plan, memory=None), bucket).memory is None
 
 
 def test_markers_of_a_text_format_are_forgotten_where_ids_are_read_as_they_are():

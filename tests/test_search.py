@@ -301,6 +301,14 @@ def test_a_round_reads_the_host(engine):
         assert len(found["p1"]) == 4 and len(rounds) >= len(trees["p1"]["rounds"])
 
 
+def test_a_search_has_rows_for_which_there_is_no_memory():
+    """Its rows are gathered into a second copy, which the plan of the policy's slots knows nothing of."""
+    arenas, memory = [], 12 * MODEL.network.cache_bytes(1, 64)
+    engine = engine_of(MODEL, memory=memory, prefill_rows=1)
+    search(engine, watching(dataclasses.replace(BEAM, scorer=None), after=arenas.append), 2)
+    assert engine.programs(64, CHAIN).rows == 10 and arenas[0].slots.done.size == 5
+
+
 def test_rows_that_are_gathered_are_copied_twice(engine):
     """Into a buffer that was donated XLA gathers by way of another one of its size, for four times the seconds."""
     arenas = []

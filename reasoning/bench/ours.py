@@ -29,9 +29,9 @@ class ClockedEngine(Engine):
         super().__init__(*args, **kwargs)
         self.setup_seconds, self._clocked_rooms = 0.0, {}
 
-    def programs(self, bucket, chain=STANDARD, teams=None):
+    def programs(self, bucket, chain=STANDARD, teams=None, plan=None):
         """As the engine's, with a clock around what runs before the first decode step."""
-        made = super().programs(bucket, chain, teams)
+        made = super().programs(bucket, chain, teams, plan)
         return dataclasses.replace(made, empty=functools.partial(self._clocked, made.empty))
 
     def entrance(self, chain, programs, prompt_length):

@@ -107,6 +107,10 @@ class Clocked:
         """As `Searching.check`."""
         self.setting.check(*rest)
 
+    def plan(self, *rest):
+        """As `Searching.plan`."""
+        return self.setting.plan(*rest)
+
     @property
     def teams(self):
         """As `Searching.teams`."""

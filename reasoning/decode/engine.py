@@ -20,7 +20,7 @@ from reasoning.decode import controllers, transforms
 from reasoning.decode.admission import all_knobs
 from reasoning.decode.base import Chain
 from reasoning.decode.loop import Teams
-from reasoning.decode.plan import bucket_of, fit, make_plan, read_plan
+from reasoning.decode.plan import Plan, bucket_of, fit, make_plan, read_plan, slots_of
 from reasoning.decode.programs import Programs, compile_admit, compile_programs
 from reasoning.decode.requests import (
     Job,
@@ -34,7 +34,7 @@ from reasoning.decode.requests import (
     stop_strings,
 )
 from reasoning.decode.schedule import Group
-from reasoning.decode.spread import WHOLE
+from reasoning.decode.spread import WHOLE, Spread
 from reasoning.decode.waiting import RoomPrograms, compile_room
 from reasoning.errors import InputError
 from reasoning.models.model import Model
@@ -82,9 +82,9 @@ class Engine:
         self._alternatives = alternatives
         size = device_bytes(model.params)
         self._plan = read_plan(plan) if plan is not None else make_plan(size, max_slots, model.mesh)
-        self._programs: dict[tuple[Chain, int, Teams | None], Programs] = {}
+        self._programs: dict[tuple[Chain, int, Teams | None, int], Programs] = {}
         self._rooms: dict[int, RoomPrograms] = {}
-        self._admits: dict[tuple[Chain, int, int], Callable[..., Any]] = {}
+        self._admits: dict[tuple[Chain, int, int, int], Callable[..., Any]] = {}
         self._builder = TableBuilder(*_vocabulary(model), capacity=capacity or Capacity())
         self._latest: tuple[tuple, TableBuilder] | None = None
         self._turn = 0
@@ -167,12 +167,14 @@ class Engine:
         filled = fill_knobs(all_knobs(chain), values, builder.counts, f"request {request.id!r}")
         return Job(request, prompt, sample_numbers(request), limit, filled)
 
-    def programs(self, bucket: int, chain: Chain = STANDARD, teams: Teams | None = None) -> Programs:
-        """The compiled programs of a bucket, compiling them on first use."""
-        key = (chain, bucket, teams)
+    def programs(self, bucket: int, chain: Chain = STANDARD, teams: Teams | None = None, plan: Plan | None = None) -> Programs:
+        """The compiled programs of a bucket, compiling them on first use; others if `plan` has other rows."""
+        model, plan = self.model, plan or self._plan
+        rows = slots_of(plan, model.network, bucket, *Spread(model.mesh, model.network.cache_partition).shards)
+        key = (chain, bucket, teams, rows)
         if key not in self._programs:
-            model, tables = self.model, self._builder.build()
-            made = compile_programs(model.network, chain, self._plan, bucket, model.params, tables, self._alternatives, teams)
+            tables = self._builder.build()
+            made = compile_programs(model.network, chain, plan, bucket, model.params, tables, self._alternatives, teams)
             self.compile_seconds += made.seconds
             self._programs[key] = made
         return self._programs[key]
@@ -190,7 +192,7 @@ class Engine:
             prompt = prompt_ids(request, self.model.tokenizer, self.model.config.vocab_size)
             limit = check_request(request, max_tokens, self.model.config.context, prompt)
             samples[self._bucket(len(prompt) + limit)] += len(sample_numbers(request))
-        compiled = {bucket for _, bucket, _ in self._programs}
+        compiled = {bucket for _, bucket, *_ in self._programs}
         self._plan = fit(self._plan, {bucket: count for bucket, count in samples.items() if bucket not in compiled})
 
     def _bucket(self, tokens: int) -> int:
@@ -202,7 +204,7 @@ class Engine:
         if size not in self._rooms:
             self._rooms[size] = compile_room(network, self._plan, size, self.model.params)
             self.compile_seconds += self._rooms[size].seconds
-        key = (chain, programs.bucket, size)
+        key = (chain, programs.bucket, programs.rows, size)
         if key not in self._admits:
             made = compile_admit(network, chain, programs, self._rooms[size], self.model.params, self._builder.build())
             self._admits[key], seconds = made
@@ -218,7 +220,8 @@ class Engine:
         try:
             self._check_turn(turn)
             for bucket in sorted(groups):
-                programs = self.programs(bucket, chain, make_group.teams)
+                plan = make_group.plan(self.model, self._plan, bucket)
+                programs = self.programs(bucket, chain, make_group.teams, plan)
                 entrance = functools.partial(self.entrance, chain, programs)
                 group = make_group(self.model, programs, entrance, chain, self._plan, tables, groups[bucket])
                 before, spent = self.cache_use, 0.0

@@ -65,6 +65,11 @@ class Group:
     def check(model: Model, slots: int, chain: Chain, jobs: list[Job]) -> None:
         """Nothing that a request may say stops it; a search is asked in this place whether it can run."""
 
+    @staticmethod
+    def plan(model: Model, plan: Plan, bucket: int) -> Plan:
+        """The plan for its slots: as it is, since it needs memory for nothing else; a search does."""
+        return plan
+
     def __init__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """entrance: prompt length → (RoomPrograms, admit) for such prompts."""
         self._model, self._programs = model, programs

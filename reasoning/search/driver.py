@@ -30,6 +30,7 @@ from reasoning.models.model import Model
 from reasoning.rewards.base import Scorer, check_scores
 from reasoning.search.arena import Arena, Report
 from reasoning.search.base import AGGREGATIONS, Search
+from reasoning.search.memory import left
 from reasoning.search.programs import Rounds
 from reasoning.search.rounds import Entry, Shape
 from reasoning.search.spelling import question_ids, size
@@ -83,6 +84,14 @@ class Searching:
         share = self.share or (1.0 if dear else 0.5)
         return None if self.search.rollout or share == 1 else Teams(self.width, share)
 
+    def plan(self, model: Model, plan: Plan, bucket: int) -> Plan:
+        """`plan` with the memory that is left beside the scorer and a second copy of all caches."""
+        if plan.memory is None:
+            return plan
+        shape = Shape(1, self.width, self.step_tokens, self.rounds, self.aggregation)
+        ids = size(self.scorer, self.step_tokens)
+        return dataclasses.replace(plan, memory=left(plan.memory, model, self.scorer, self.search, shape, bucket, ids))
+
     def __call__(self, model: Model, programs: Programs, entrance: Callable, chain: Chain, plan: Plan, tables, jobs: list[Job]):
         """The group of one bucket. Raises InputError where its slots, chain or knobs do not serve."""
         self.check(model, programs.rows, chain, jobs)  # the memory may hold fewer rows than the plan has slots
@@ -93,7 +102,10 @@ class Searching:
         if model.mesh is not None and model.mesh.shape["data"] > 1:
             raise InputError("a search moves rows among all of its slots, so data of the mesh must be 1; use tensor instead")
         if slots < self.width:
-            raise InputError(f"a search of width {self.width} needs as many slots, there are {slots}; raise max_slots")
+            raise InputError(
+                f"a search of width {self.width} needs as many slots, there are {slots}; raise max_slots, or lower max_tokens "
+                "where the memory holds no more"
+            )
         if {"step_ends", "step_tokens", "temperature"} - chain.knobs.keys():
             raise InputError("a search needs `steps.step_ends()` and `transforms.temperature()` in its chain")
         for job in jobs:

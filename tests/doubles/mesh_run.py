@@ -89,7 +89,7 @@ def main(data: int, tensor: int, slots: int) -> dict:
         honest.append(int(report.steps) == int(np.max(report.emitted)))
         return state, report
 
-    engine._programs[CHAIN, BUCKET, None] = dataclasses.replace(programs, decode=decode)
+    engine._programs[CHAIN, BUCKET, None, programs.rows] = dataclasses.replace(programs, decode=decode)
     room, admit = engine.entrance(CHAIN, programs, BUCKET)
     compiled = {name: getattr(programs, name) for name in ("empty", "decode", "read", "resume")}
     compiled |= {"admit": admit, "room": room.empty, "prefill": room.prefill, "fork": room.fork}
