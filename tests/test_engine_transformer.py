@@ -42,7 +42,7 @@ def test_neighbours_order_and_refill_change_no_bit(engine):
     assert alone == {("p2", 1): reference["p2", 1]}
 
 
-@pytest.mark.parametrize("change", [{"steps": 1}, {"unroll": 2, "lag": 1}])
+@pytest.mark.parametrize("change", [pytest.param({"steps": 1}, marks=pytest.mark.slow), {"unroll": 2, "lag": 1}])
 def test_chunks_of_steps_change_no_bit(engine, change):
     again = Engine(engine.model, plan=engine.plan | change)
     assert collect(again, REQUESTS) == collect(engine, REQUESTS)

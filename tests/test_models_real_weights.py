@@ -90,7 +90,8 @@ def test_a_prompt_of_gemma_is_shorter_than_two_windows(gemma3):
     assert max(entry["positions"][-1]["position"] for entry in prompts) > 2 * window
 
 
-@pytest.mark.parametrize("fixture", ["smollm2", pytest.param("qwen05", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fixture", ["smollm2", "qwen05"])
 def test_bfloat16_keeps_the_argmax_at_least_as_often_as_transformers(fixture, request):
     model = request.getfixturevalue(fixture)
     golden = ours.golden(model.name)

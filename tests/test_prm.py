@@ -371,7 +371,8 @@ def test_a_scorer_of_the_policys_ids_reads_texts():
         judge(scorer, read_process_bench(PROCESS_BENCH), show=False)
 
 
-@pytest.mark.parametrize("name", ["own", pytest.param("rlhflow", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["own", "rlhflow"])
 def test_a_long_step_of_another_row_changes_a_score_or_is_cut_off(name):
     """Widths of 48: pieces of 16, of which one is read where every step is short. Sliding windows and markers included."""
     model = model_of(name)

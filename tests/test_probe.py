@@ -213,6 +213,7 @@ def test_a_probe_learns_nothing_or_begins_anew(made, monkeypatch):
         train({**made.config, "rows": 4}, made.path / "killed", show=False)
 
 
+@pytest.mark.slow
 def test_a_fitted_probe_cannot_be_named_for_a_finished_pool(made):
     train(made.config, made.path / "named", show=False)
     spec = {"kind": "probe", "path": str(made.path / "named" / "probe.npz")}

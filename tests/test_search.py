@@ -258,6 +258,7 @@ def test_width_one_is_not_sampling(engine):
     assert len({tuple(response.tokens) for response in more["p1"]}) > 4  # the others are others
 
 
+@pytest.mark.slow
 def test_first_subtrees_depend_on_how_many_there_are(engine):
     wide, _ = search(engine, dataclasses.replace(DVTS, width=8))
     narrow, _ = search(engine, DVTS)

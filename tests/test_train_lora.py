@@ -41,6 +41,7 @@ def eager_logits(params):
 logits = jax.jit(eager_logits)
 
 
+@pytest.mark.slow
 def test_new_adapters_change_the_model(base):
     fresh = lora.init(base, PATTERN, 2, jax.random.key(1))
     assert np.array_equal(logits(lora.merge(fresh, base, 2.0)), logits(base))

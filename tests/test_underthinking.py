@@ -118,6 +118,7 @@ def engine():
     return Engine(scripted_model(rows), max_slots=4)
 
 
+@pytest.mark.slow
 def test_the_judge_asks_elsewhere_than_at_the_end_of_a_thought(engine, grader):
     asked = [attempt("a"), attempt("a", 1, row=1), attempt("b", row=2), attempt("b", 1, correct=True)]
     found = judge(engine, grader, asked, PROBLEMS, max_tokens=10, chain=SMALL)

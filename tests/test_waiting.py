@@ -70,6 +70,7 @@ def test_some_history_of_prompts_leaves_a_wrong_token(programs, waves):
         assert_holds(room, prompts)
 
 
+@pytest.mark.slow
 def test_company_with_the_same_examples_changes_a_sample():
     engine, header = Engine(MODEL, plan=PLAN.to_json()), "a worked example that everybody sees, longer than a few chunks. "
     requests = [Request(id=f"p{i}", prompt=header[: 50 + i % 3] + str(i) * (1 + i % 4), n=2) for i in range(9)]
@@ -83,6 +84,7 @@ def test_company_with_the_same_examples_changes_a_sample():
     assert together == alone
 
 
+@pytest.mark.slow
 def test_what_a_slot_held_before_shows_beyond_the_prompt():
     """The room is shorter than the slot, so admission leaves the end of the slot as the last occupant left it."""
     engine = Engine(MODEL, plan=PLAN.to_json() | {"max_slots": 1})

@@ -37,6 +37,7 @@ def test_loaded_tree_differs_from_the_model(smollm2):
     assert all(jax.tree.leaves(same))
 
 
+@pytest.mark.slow
 def test_path_and_name_load_different_models(smollm2):
     again = reasoning.load(catalogue.fetch("smollm2-135m-instruct").path, "float32")
     assert again.config == smollm2.config
