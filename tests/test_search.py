@@ -311,7 +311,7 @@ def test_a_search_has_rows_for_which_there_is_no_memory():
 
 
 def test_rows_that_are_gathered_are_copied_twice(engine):
-    """Into a buffer that was donated XLA gathers by way of another one of its size, for four times the seconds."""
+    """Into a buffer that was donated XLA gathers by way of another one of its size, for twice the seconds."""
     arenas = []
     search(engine, watching(BEAM, after=arenas.append), 2)
     assert arenas[0]._rounds.choose.memory_analysis().alias_size_in_bytes == 0

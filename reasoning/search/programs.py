@@ -28,7 +28,7 @@ class Rounds:
     Attributes:
       empty() → (paths, carry, problems). window(small, paths). judge(params, small, seen, ids, paths, carry (donated)).
       look(small). keep(small part of a carry) → its copy.
-      choose(slots (donated), tables, paths, latest, carry (donated), problems, ready); but on a CPU.
+      choose(slots (donated), tables, paths, latest, carry (donated), problems, ready); donated but on a CPU.
       placed(params of the scorer) → the same on the mesh, if there is one.
       compile_seconds: spent here so far.
     """
@@ -71,7 +71,7 @@ class Rounds:
         self.judge = self._compile(judged, params, looked, seen, read, paths, carry, donate=(5,), out=(whole, kept))
         held = slots, tables, paths, paths.latest, carry, problems, seen.ready
         # In place rows are copied twice, aside and back. A CPU sets all leaves aside at once: donating saves no memory there and
-        # costs four times the seconds. Elsewhere memory is what a search runs out of.
+        # costs twice the seconds. Elsewhere memory is what a search runs out of.
         place = () if jax.default_backend() == "cpu" else (0, 4)
         self.choose = self._compile(chosen, *held, donate=place, out=(spread.slots, *self._held, whole))
         if search.rollout:
