@@ -16,7 +16,6 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from reasoning.allocator import keep_freed_memory
 from reasoning.errors import InputError
 from reasoning.records import digest
 
@@ -25,7 +24,6 @@ flags.disclaim_key_flags()  # flags that are defined here are those of the scrip
 
 def run(main: Callable[[Sequence[str]], None], subcommands: Sequence[str] = ()) -> None:
     """Parses the flags and calls `main(argv)`; never returns. With `subcommands`, argv[1] is one of them."""
-    keep_freed_memory()
     logging.set_verbosity(logging.WARNING)  # JAX reports every backend that it does not find
     try:
         app.run(lambda argv: _guarded(main, argv, subcommands), flags_parser=_parse)

@@ -18,6 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from reasoning import command
+from reasoning.allocator import keep_freed_memory
 from reasoning.bench.document import write_json
 from reasoning.bench.models import open_model
 from reasoning.bench.peers import DEFAULT, quiet_threads
@@ -41,6 +42,7 @@ OUT = flags.DEFINE_string("out", None, "file for everything that was measured, J
 
 
 def main(argv):
+    keep_freed_memory()
     quiet_threads()
     holders = (DTYPE, PEERS, THREADS, BATCH, PROMPT, NEW, REQUESTS, SLOTS, MEDIAN, LONGEST, ROUNDS)
     settings = {holder.name: holder.value for holder in holders} | {"prefill": PREFILL}

@@ -9,12 +9,14 @@ The same command again goes on where a killed run stopped. SIGTERM saves and exi
 """
 
 from reasoning import command
+from reasoning.allocator import keep_freed_memory
 
 RUN = command.run_flags()
 
 
 def main(argv):
     del argv
+    keep_freed_memory()
     config, workdir = RUN()
     from reasoning.train.prm import train  # starts JAX's backend
 

@@ -7,6 +7,7 @@ Several processes train together with the flags of scripts/evaluate.py: docs/run
 """
 
 from reasoning import command
+from reasoning.allocator import keep_freed_memory
 
 RUN = command.run_flags()
 PROCESSES = command.process_flags()
@@ -14,6 +15,7 @@ PROCESSES = command.process_flags()
 
 def main(argv):
     del argv
+    keep_freed_memory()
     config, workdir = RUN()
     mine = PROCESSES()
     from reasoning.train.sft import train  # starts JAX's backend, which may only be once the processes are connected

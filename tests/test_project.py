@@ -20,7 +20,7 @@ SOURCES = sorted((ROOT / "reasoning").rglob("*.py"))
 # From the bottom up: a package imports only packages of lower layers (docs/architecture.md, "Tree"). "" is the front door,
 # reasoning/__init__.py, which opens only what is below it.
 LAYERS = (
-    ("errors", "home"),
+    ("errors", "home", "allocator"),
     ("compilation", "processes", "records", "sharding", "text"),
     ("events",),
     ("models",),

@@ -26,6 +26,7 @@ from jax.experimental import multihost_utils
 
 import reasoning
 from reasoning import compilation
+from reasoning.allocator import give_back
 from reasoning.data.traces import Trace, read_traces
 from reasoning.errors import InputError
 from reasoning.models.model import Model
@@ -161,6 +162,7 @@ class _Log:
         """`batch`; the first of its shape stops the clock, for its step is compiled before it runs."""
         if batch.tokens.shape not in self._shapes:
             self.flush()
+            give_back()
             self._shapes.add(batch.tokens.shape)
         return batch
 
