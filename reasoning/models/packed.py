@@ -44,35 +44,35 @@ class Packed:
         Returns: float32[B, T, K, G, H].
         """
         T = q.shape[1]
-        chunks = -(-T // CHUNK)
-        chunk = -(-T // chunks)
-        q, k, v, positions, segments = (_pad(x, chunks * chunk) for x in (q, k, v, positions, self.segments))
+        count = -(-T // CHUNK)
+        size = -(-T // count)
+        q, k, v, positions, segments = (_pad(x, count * size) for x in (q, k, v, positions, self.segments))
         k, v = (x.transpose(0, 2, 1, 3) for x in (k, v))
-        return _attend(q, k, v, positions, segments, _Static(chunk, window, jnp.dtype(dtype)))[:, :T]
+        return _attend(q, k, v, positions, segments, _Chunks(size, window, jnp.dtype(dtype)))[:, :T]
 
 
-class _Static(NamedTuple):
-    """chunk: queries of one, of which T is a multiple. window and dtype: of `Packed.attend`."""
+class _Chunks(NamedTuple):
+    """size: queries of one; T is a multiple of it. window and dtype: of `Packed.attend`."""
 
-    chunk: int
+    size: int
     window: int | None
     dtype: jnp.dtype
 
     def bands(self, length: int):
         """(starts of its chunks, end of its keys) of each band."""
-        chunks, start = length // self.chunk, 0
-        for band in range(bands := min(BANDS, chunks)):
-            end = (band + 1) * chunks // bands * self.chunk
-            yield jnp.arange(start, end, self.chunk), end
+        count, start = length // self.size, 0
+        for band in range(bands := min(BANDS, count)):
+            end = (band + 1) * count // bands * self.size
+            yield jnp.arange(start, end, self.size), end
             start = end
 
     def cut(self, x, at):
         """[B, T, …] → [B, C, …]"""
-        return jax.lax.dynamic_slice_in_dim(x, at, self.chunk, axis=1)
+        return jax.lax.dynamic_slice_in_dim(x, at, self.size, axis=1)
 
     def seen(self, at, end, positions, segments):
         """bool[B, C, end]: the keys that the chunk from `at` sees."""
-        seen = (at + jnp.arange(self.chunk))[:, None] >= jnp.arange(end)
+        seen = (at + jnp.arange(self.size))[:, None] >= jnp.arange(end)
         seen &= self.cut(segments, at)[:, :, None] == segments[:, None, :end]
         if self.window is not None:
             seen &= self.cut(positions, at)[:, :, None] - positions[:, None, :end] < self.window
@@ -80,22 +80,22 @@ class _Static(NamedTuple):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _attend(q, k, v, positions, segments, static):
+def _attend(q, k, v, positions, segments, chunks):
     """q float32[B, T, K, G, H], k, v float32[B, K, T, H], positions, segments int32[B, T] → float32[B, T, K, G, H].
 
-    Products are in `static.dtype`; whatever is added up over chunks is float32.
+    Products are in `chunks.dtype`; whatever is added up over chunks is float32.
     """
-    return _forward(q, k, v, positions, segments, static)[0]
+    return _forward(q, k, v, positions, segments, chunks)[0]
 
 
-def _forward(q, k, v, positions, segments, static):
-    narrow = tuple(x.astype(static.dtype) for x in (q, k, v))
+def _forward(q, k, v, positions, segments, chunks):
+    narrow = tuple(x.astype(chunks.dtype) for x in (q, k, v))
     outs, totals = [], []
-    for starts, end in static.bands(q.shape[1]):
+    for starts, end in chunks.bands(q.shape[1]):
         keys, values = (x[:, :, :end] for x in narrow[1:])
 
         def one(at, keys=keys, values=values, end=end):
-            scores = _scores(_rows(static.cut(narrow[0], at)), keys, static.seen(at, end, positions, segments))
+            scores = _scores(_rows(chunks.cut(narrow[0], at)), keys, chunks.seen(at, end, positions, segments))
             best = jnp.max(scores, axis=-1, keepdims=True)
             weights = jnp.exp(scores - best)
             total = jnp.sum(weights, axis=-1, keepdims=True)
@@ -108,19 +108,19 @@ def _forward(q, k, v, positions, segments, static):
     return _whole(out, q.shape), (*narrow, positions, segments, out, log_total)
 
 
-def _backward(static, kept, cotangent):
+def _backward(chunks, kept, cotangent):
     q, k, v, positions, segments, out, log_total = kept
     # Nothing of this pass before its cotangent is there: 135M parameters over 1,024 tokens on a CPU take 5.9 GB, not 8.9.
     q, cotangent = jax.lax.optimization_barrier((q, cotangent))
     d_k, d_v = (jnp.zeros(x.shape, jnp.float32) for x in (k, v))
     d_q, done = [], 0
-    for starts, end in static.bands(q.shape[1]):
+    for starts, end in chunks.bands(q.shape[1]):
         keys, values = (x[:, :, :end] for x in (k, v))
 
         def one(sums, chunk, keys=keys, values=values, end=end):
             at, out, log_total = chunk
-            rows, d_out = _rows(static.cut(q, at)), _rows(static.cut(cotangent, at))
-            weights = jnp.exp(_scores(rows, keys, static.seen(at, end, positions, segments)) - log_total)
+            rows, d_out = _rows(chunks.cut(q, at)), _rows(chunks.cut(cotangent, at))
+            weights = jnp.exp(_scores(rows, keys, chunks.seen(at, end, positions, segments)) - log_total)
             d_weights = _product("bkmh,bksh->bkms", d_out, values)
             d_scores = (weights * (d_weights - jnp.sum(d_out * out, axis=-1, keepdims=True))).astype(keys.dtype)
             # Not "bksh": XLA:CPU takes twice as long for it.
