@@ -14,8 +14,9 @@ A masters-and-moments state takes 12 bytes a parameter: 32.8 G parameters are 39
 
 MEASURED: shapes and memory alone; the training of these models needs hardware that was not at hand. Besides, an upper bound (a
 CPU fuses less and widens products): on 16 devices 32.7 GB with rows of 4,096 tokens, 40.1 with 8,192, 68.6 with 20,480 and 101.0
-with 32,768; 75.3 with tensor=2 and 62.9 with tensor=4 (64 devices). By this bound 16 devices of 80 GB hold rows of 8,192 tokens
-and 64 devices the longest rows, of which 43 GB are the float32 inputs of 64 layers, kept for the backward pass.
+with 32,768; 75.3 with tensor=2 and 62.9 with tensor=4 (64 devices). All but the third are from before attention had its own
+backward pass, which took 2.5 GB off there. By this bound 16 devices of 80 GB hold rows of 8,192 tokens and 64 devices the
+longest rows, of which 43 GB are the float32 inputs of 64 layers, kept for the backward pass.
 """
 
 from configs import common, sft
