@@ -18,6 +18,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from reasoning.models.layers import contract
+
 _MASKED = -1e30
 CHUNK = 256  # queries at most
 BANDS = 8
@@ -99,7 +101,7 @@ def _forward(q, k, v, positions, segments, chunks):
             best = jnp.max(scores, axis=-1, keepdims=True)
             weights = jnp.exp(scores - best)
             total = jnp.sum(weights, axis=-1, keepdims=True)
-            return _product("bkms,bksh->bkmh", weights, values) / total, best + jnp.log(total)
+            return contract("bkms,bksh->bkmh", weights, values) / total, best + jnp.log(total)
 
         out, log_total = _each(one, starts)
         outs.append(out)
@@ -121,12 +123,12 @@ def _backward(chunks, kept, cotangent):
             at, out, log_total = chunk
             rows, d_out = _rows(chunks.cut(q, at)), _rows(chunks.cut(cotangent, at))
             weights = jnp.exp(_scores(rows, keys, chunks.seen(at, end, positions, segments)) - log_total)
-            d_weights = _product("bkmh,bksh->bkms", d_out, values)
+            d_weights = contract("bkmh,bksh->bkms", d_out, values)
             d_scores = (weights * (d_weights - jnp.sum(d_out * out, axis=-1, keepdims=True))).astype(keys.dtype)
             # Not "bksh": XLA:CPU takes twice as long for it.
-            more = _product("bkmh,bkms->bkhs", rows, d_scores), _product("bkmh,bkms->bkhs", d_out, weights.astype(keys.dtype))
+            more = contract("bkmh,bkms->bkhs", rows, d_scores), contract("bkmh,bkms->bkhs", d_out, weights.astype(keys.dtype))
             sums = tuple(total + part.swapaxes(2, 3) for total, part in zip(sums, more, strict=True))
-            return sums, _product("bkms,bksh->bkmh", d_scores, keys)
+            return sums, contract("bkms,bksh->bkmh", d_scores, keys)
 
         of_band = slice(done, done + len(starts))
         sums = d_k[:, :, :end], d_v[:, :, :end]
@@ -147,7 +149,7 @@ def _each(one, starts):
 
 def _scores(rows, keys, seen):
     """float32[B, K, G · C, S], with what is not seen far below all else."""
-    scores = _product("bkmh,bksh->bkms", rows, keys)
+    scores = contract("bkmh,bksh->bkms", rows, keys)
     (B, K, _, S), C = scores.shape, seen.shape[1]
     return jnp.where(seen[:, None, None], scores.reshape(B, K, -1, C, S), _MASKED).reshape(scores.shape)
 
@@ -162,11 +164,6 @@ def _whole(rows, shape):
     """[n, B, K, G · C, H] → [B, n · C, K, G, H]"""
     B, T, K, G, H = shape
     return rows.reshape(-1, B, K, G, T // rows.shape[0], H).transpose(1, 0, 4, 2, 3, 5).reshape(shape)
-
-
-def _product(pattern, x, y):
-    """In the dtype of `y` with float32 sums."""
-    return jnp.einsum(pattern, x.astype(y.dtype), y, preferred_element_type=jnp.float32)
 
 
 def _pad(x, length):
