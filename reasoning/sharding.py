@@ -19,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 from reasoning.errors import InputError
 
 AXES = ("data", "tensor")
+ROWS = ("data", "fsdp")  # of a mesh for training (`reasoning.train.mesh`), which share the rows of a batch
 
 Rules = Sequence[tuple[str, P]]
 
@@ -97,4 +98,25 @@ def batch_rows(x: jax.Array) -> jax.Array:
     Without it XLA may as well split activations as weights are split, and move them in every layer.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    return jax.lax.with_sharding_constraint(x, P(("data", "fsdp"))) if "fsdp" in mesh.axis_names else x
+    return jax.lax.with_sharding_constraint(x, P(ROWS)) if "fsdp" in mesh.axis_names else x
+
+
+def row_shards(rows: int) -> int:
+    """Under a mesh for training, how many parts it makes of the rows of a batch; 1 if they cannot be split so, and else."""
+    mesh = jax.sharding.get_abstract_mesh()
+    parts = math.prod(mesh.shape[axis] for axis in ROWS) if "fsdp" in mesh.axis_names else 1
+    return parts if rows % parts == 0 else 1
+
+
+def laid(x: jax.Array, *axes) -> jax.Array:
+    """Under a mesh for training, `x` with its first axes over these mesh axes (a name, several, None) and whole else. Else `x`.
+
+    A loop that uses split weights gathers them in each round, and adds up the gradients of all devices in each: what goes into
+    such a loop is laid out whole first, and comes out a sum for each device (`row_shards`).
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if "fsdp" not in mesh.axis_names:
+        return x
+    parts = (math.prod(mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis or ())) for axis in axes)
+    fitting = (axis if size % n == 0 else None for axis, size, n in zip(axes, x.shape, parts, strict=False))
+    return jax.lax.with_sharding_constraint(x, P(*fitting))

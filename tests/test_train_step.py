@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +13,15 @@ import pytest
 from doubles.mesh_run import SHAPE, random_params
 from doubles.tokenizer import ChatTokenizer
 from doubles.train_run import examples
+from flax import nnx
 
 from reasoning.data.traces import Trace
 from reasoning.decode.engine import Engine
 from reasoning.decode.requests import Request
 from reasoning.errors import InputError
-from reasoning.models import packed, training
+from reasoning.models import chunked, packed, training
 from reasoning.models.model import Model
-from reasoning.models.transformer import network
+from reasoning.models.transformer import MLP, network
 from reasoning.train import loss as losses
 from reasoning.train import mesh
 from reasoning.train.batching import Batch, Batches, Layout
@@ -132,6 +135,44 @@ def test_micro_batches_are_averaged_as_means_or_empty_ones_count():
 @pytest.mark.slow
 def test_saving_memory_or_compile_time_changes_the_gradient(settings):
     assert_same(taken(batch_of(), LOCAL, **settings), taken(batch_of(), LOCAL))
+
+
+@pytest.mark.slow
+def test_a_loop_of_loops_skips_layers():
+    """Six layers are three spans of two; chunks of tokens in the feed-forward part, too."""
+    deep, batch = dataclasses.replace(SHAPE, num_layers=6), batch_of()
+    plain = taken(batch, deep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunked, "CHUNK", 24)
+        assert_same(taken(batch, deep, scan_layers=True, remat="spans"), plain)
+
+
+def test_the_mlp_of_a_chunk_loses_its_gradient(monkeypatch):
+    mlp = MLP(SHAPE, "float32", nnx.Rngs(0))
+    x, out = (jnp.asarray(one, jnp.float32) for one in np.random.default_rng(0).standard_normal((2, 3, 23, SHAPE.d_model)))
+
+    @quick
+    def both(*inputs):
+        monkeypatch.setattr(chunked, "CHUNK", 5)
+        found = [jax.vjp(run, *inputs) for run in (chunked.in_chunks, lambda mlp, x: mlp(x))]
+        return [jax.tree.leaves((value, pull(out))) for value, pull in found]
+
+    ours, plain = both(mlp, x)
+    assert len(ours) == 4
+    for one, other in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_masks_of_all_chunks_are_kept(monkeypatch):
+    """Under remat JAX made them in a loop of their own: T × T for every head, 9 GB for Qwen2.5-32B over 20,480 tokens."""
+    monkeypatch.setattr(packed, "CHUNK", 8)
+    batch = jax.tree.map(lambda leaf: leaf[0], batch_of(max_tokens=91))
+    loss = make_loss(network(SHAPE), remat="full")
+    text = quick(jax.grad(lambda params: loss(params, batch)[0])).lower(params()).compile().as_text()
+    B, T = batch.tokens.shape
+    masks = [[int(n) for n in dims.split(",")] for dims in re.findall(r"pred\[([\d,]+)\]", text)]
+    of_keys = [math.prod(dims) for dims in masks if SHAPE.vocab_size not in dims and dims[-1] > 8]
+    assert of_keys and max(of_keys) < B * T * T
 
 
 def test_stacked_layers_are_mixed_up():
@@ -254,8 +295,10 @@ def test_what_is_frozen_gets_a_gradient():
 
 
 def test_settings_that_there_are_not_are_refused():
-    with pytest.raises(InputError, match="none, dots, full, got 'some'"):
+    with pytest.raises(InputError, match="none, dots, full, spans, got 'some'"):
         make_step(network(SHAPE), SGD, remat="some")
+    with pytest.raises(InputError, match="layers in a loop; set step.scan_layers"):
+        make_step(network(SHAPE), SGD, remat="spans")
     scores = dataclasses.replace(SHAPE, language_head=False, num_labels=1)
     with pytest.raises(InputError, match="no language head to train"):
         make_step(network(scores), SGD)

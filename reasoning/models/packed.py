@@ -18,6 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from reasoning.models.chunked import in_chunks
 from reasoning.models.layers import contract
 
 _MASKED = -1e30
@@ -32,9 +33,11 @@ class Packed:
 
     Attributes:
       segments: int32[B, T], 0 is padding; a segment's tokens are consecutive.
+      remat: whether the backward pass has a layer's input and nothing else; its feed-forward part takes chunks then.
     """
 
     segments: jax.Array
+    remat: bool = dataclasses.field(default=False, metadata={"static": True})
 
     def attend(self, q, k, v, positions, window: int | None, dtype) -> jax.Array:
         """Grouped attention of scaled queries within each segment.
@@ -51,6 +54,10 @@ class Packed:
         q, k, v, positions, segments = (_pad(x, count * size) for x in (q, k, v, positions, self.segments))
         k, v = (x.transpose(0, 2, 1, 3) for x in (k, v))
         return _attend(q, k, v, positions, segments, _Chunks(size, window, jnp.dtype(dtype)))[:, :T]
+
+    def feed(self, mlp, x):
+        """mlp(x), float32[B, T, D]."""
+        return in_chunks(mlp, x) if self.remat else mlp(x)
 
 
 class _Chunks(NamedTuple):
@@ -92,6 +99,9 @@ def _attend(q, k, v, positions, segments, chunks):
 
 def _forward(q, k, v, positions, segments, chunks):
     narrow = tuple(x.astype(chunks.dtype) for x in (q, k, v))
+    # Who sees whom is known before the layer's input, so under remat JAX would split the loops below in two and keep the masks
+    # of all chunks, T × T for every head, from the first to the second.
+    narrow, positions, segments = jax.lax.optimization_barrier((narrow, positions, segments))
     outs, totals = [], []
     for starts, end in chunks.bands(q.shape[1]):
         keys, values = (x[:, :, :end] for x in narrow[1:])
@@ -113,7 +123,7 @@ def _forward(q, k, v, positions, segments, chunks):
 def _backward(chunks, kept, cotangent):
     q, k, v, positions, segments, out, log_total = kept
     # Nothing of this pass before its cotangent is there: 135M parameters over 1,024 tokens on a CPU take 5.9 GB, not 8.9.
-    q, cotangent = jax.lax.optimization_barrier((q, cotangent))
+    q, cotangent, positions, segments = jax.lax.optimization_barrier((q, cotangent, positions, segments))
     d_k, d_v = (jnp.zeros(x.shape, jnp.float32) for x in (k, v))
     d_q, done = [], 0
     for starts, end in chunks.bands(q.shape[1]):

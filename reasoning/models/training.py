@@ -10,6 +10,7 @@ Axis legend: `B` rows, `T` tokens, `D` model, `V` vocabulary, `L` layers.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,11 +21,13 @@ from reasoning.models.config import ModelConfig
 from reasoning.models.packed import Packed
 from reasoning.sharding import batch_rows
 
-# What the backward pass finds in memory: everything, the matrix products' results, or each layer's input.
+# What the backward pass finds in memory: everything, the matrix products' results, each layer's input, or the inputs of spans of
+# about √L scanned layers: of 64 layers 8 + 8 inputs are held at once, for a forward pass more (arXiv 1604.06174, section 4).
 REMAT = {
     "none": None,
     "dots": jax.checkpoint_policies.dots_saveable,
     "full": jax.checkpoint_policies.nothing_saveable,
+    "spans": jax.checkpoint_policies.nothing_saveable,
 }
 
 
@@ -94,7 +97,7 @@ def cast(params, dtype):
 
 def hidden(decoder, tokens, positions, segments, remat: str, groups: int, group: int) -> jax.Array:
     """float32[B, T, D] of a `Decoder`; `groups` > 0: its first `group` layers hold stacked leaves of so many groups."""
-    ropes, packed = decoder._ropes(positions), Packed(segments)
+    ropes, packed = decoder._ropes(positions), Packed(segments, remat=remat in ("full", "spans"))
 
     def layer(block, x):
         return batch_rows(block(x, ropes[block.local], positions, packed)[0])
@@ -105,12 +108,25 @@ def hidden(decoder, tokens, positions, segments, remat: str, groups: int, group:
     x, rest = batch_rows(decoder.embed(tokens)), blocks
     if groups:
         rest = blocks[group:]
-        x, _ = jax.lax.scan(
-            lambda x, each: (functools.reduce(lambda x, block: layer(block, x), each, x), None), x, blocks[:group]
-        )
+        x = scanned(lambda each, x: functools.reduce(lambda x, block: layer(block, x), each, x), blocks[:group], x, remat)
     for block in rest:
         x = layer(block, x)
     return decoder.final_norm(x)
+
+
+def scanned(layers: Callable, stacked, x, remat: str):
+    """`layers` (those of one group, x) → x over all groups; with remat "spans" in a loop of loops."""
+    whole = jax.tree.leaves(stacked)[0].shape[0]
+
+    def loop(each, x):
+        return jax.lax.scan(lambda x, group: (layers(group, x), None), x, each)[0]
+
+    if remat != "spans":
+        return loop(stacked, x)
+    span = max(n for n in range(1, math.isqrt(whole) + 1) if whole % n == 0)
+    spans = jax.tree.map(lambda leaf: leaf.reshape(whole // span, span, *leaf.shape[1:]), stacked)
+    outer = jax.checkpoint(loop, policy=REMAT[remat])
+    return jax.lax.scan(lambda x, each: (outer(each, x), None), x, spans)[0]
 
 
 def make(config: ModelConfig, apply: Callable) -> Training:

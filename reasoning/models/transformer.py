@@ -19,6 +19,7 @@ from reasoning.models.config import ModelConfig
 from reasoning.models.heads import ScoreHead, VocabularyHead, read_off
 from reasoning.models.layers import Embedding, Linear, Pair, RMSNorm, rope_table
 from reasoning.models.network import Network, Params
+from reasoning.models.packed import Packed
 
 _ACTIVATIONS = {"silu": jax.nn.silu, "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True)}
 
@@ -54,7 +55,8 @@ class Block(nnx.Module):
         """x float32[B, T, D] → (float32[B, T, D], cache)."""
         branch, cache = self.attention(self.attention_norm(x), rope, positions, cache)
         x = x + (branch if self.attention_post_norm is None else self.attention_post_norm(branch))
-        branch = self.mlp(self.mlp_norm(x))
+        branch = self.mlp_norm(x)
+        branch = cache.feed(self.mlp, branch) if isinstance(cache, Packed) else self.mlp(branch)
         return x + (branch if self.mlp_post_norm is None else self.mlp_post_norm(branch)), cache
 
 

@@ -6,7 +6,9 @@ The loss is a plain sum, so its gradients can be made where the logits are: forw
 only scales them. (Memory as in Wijmans et al. 2024, arXiv 2411.09009, in plain XLA; they compute the logits twice.) Tokens
 that are no target go last in their row, and a chunk without targets is skipped, so prompts and padding cost no logits.
 
-Axis legend: `B` rows, `T` tokens, `D` model, `V` vocabulary, `C` tokens of a row in one chunk.
+On a mesh every part of the rows adds up its own gradient of the kernel, and they are added once, behind the loop.
+
+Axis legend: `B` rows, `T` tokens, `D` model, `V` vocabulary, `S` parts of the rows on a mesh, `C` tokens of a part in one chunk.
 """
 
 import functools
@@ -15,7 +17,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-CHUNK_BYTES = 128 << 20  # of the float32 logits of a chunk
+from reasoning.sharding import ROWS, laid, row_shards
+
+CHUNK_BYTES = 128 << 20  # of the float32 logits of a chunk, on each device
 
 
 class Sums(NamedTuple):
@@ -38,67 +42,78 @@ def cross_entropy(hidden: jax.Array, kernel: jax.Array, labels: jax.Array, wante
       hidden: float32[B, T, D]. kernel: float32[V, D]. labels: int32[B, T], the token that `hidden` should predict.
       wanted: bool[B, T], which of them are targets. dtype: of the products, whose sums are float32.
     """
-    chunk = chunk_length(*labels.shape, kernel.shape[0])
-    width = -(-labels.shape[1] // chunk) * chunk
+    B, T = labels.shape
+    parts = row_shards(B)
+    chunk = chunk_length(B // parts, T, kernel.shape[0])
+    width = -(-T // chunk) * chunk
     order = jnp.argsort(~wanted, axis=1, stable=True)
 
     def arranged(x):
-        """[B, T, …] → [n, B, C, …], targets first."""
+        """[B, T, …] → [n, S, C, …], targets first."""
         x = jnp.take_along_axis(x, order.reshape(*order.shape, *[1] * (x.ndim - 2)), axis=1)
         x = jnp.pad(x, [(0, 0), (0, width - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
-        return jnp.moveaxis(x.reshape(x.shape[0], -1, chunk, *x.shape[2:]), 1, 0)
+        x = x.reshape(parts, B // parts, width // chunk, chunk, *x.shape[2:])
+        return jnp.moveaxis(x, 2, 0).reshape(width // chunk, parts, -1, *x.shape[4:])
 
     return Sums(*_sums(arranged(hidden), kernel, arranged(labels), arranged(wanted), jnp.dtype(dtype)))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def _sums(hidden, kernel, labels, wanted, dtype):
-    """hidden [n, B, C, D], labels and wanted [n, B, C] → loss, correct."""
-    narrow = kernel.astype(dtype)
+    """hidden [n, S, C, D], labels and wanted [n, S, C] → loss, correct."""
+    narrow = laid(kernel.astype(dtype), "tensor")
 
     def one(sums, chunk):
+        some, *chunk = chunk
+
         def run(sums):
-            _, loss, correct = _logits(chunk[0], narrow, *chunk[1:])
+            _, loss, correct = _logits(narrow, *chunk)
             return sums[0] + loss, sums[1] + correct
 
-        return jax.lax.cond(jnp.any(chunk[2]), run, lambda sums: sums, sums), None
+        return jax.lax.cond(some, run, lambda sums: sums, sums), None
 
-    return jax.lax.scan(one, (jnp.float32(0), jnp.float32(0)), (hidden, labels, wanted))[0]
+    loss, correct = jax.lax.scan(one, _zeros(hidden), (jnp.any(wanted, axis=(1, 2)), hidden, labels, wanted))[0]
+    return jnp.sum(loss), jnp.sum(correct)
 
 
-def _logits(hidden, narrow, labels, wanted):
-    """Of one chunk: d loss / d logits float32[B · C, V], loss and correct summed."""
-    rows, label, mask = hidden.reshape(-1, hidden.shape[-1]), labels.reshape(-1, 1), wanted.reshape(-1)
-    logits = jnp.einsum("rd,vd->rv", rows.astype(narrow.dtype), narrow, preferred_element_type=jnp.float32)
+def _logits(narrow, hidden, labels, wanted):
+    """Of one chunk: d loss / d logits float32[S, C, V], and of each part of the rows loss and correct summed, [S]."""
+    logits = jnp.einsum("scd,vd->scv", hidden.astype(narrow.dtype), narrow, preferred_element_type=jnp.float32)
     best = jnp.max(logits, axis=-1, keepdims=True)
     exponentials = jnp.exp(logits - best)
     total = jnp.sum(exponentials, axis=-1, keepdims=True)
-    hit = jnp.arange(logits.shape[1]) == label  # a gather would move logits that a mesh splits over the vocabulary
+    hit = jnp.arange(logits.shape[-1]) == labels[..., None]  # a gather would move logits that a mesh splits over the vocabulary
     chosen = jnp.sum(jnp.where(hit, logits, 0), axis=-1)
-    loss = best[:, 0] + jnp.log(total[:, 0]) - chosen
-    gradient = jnp.where(mask[:, None], exponentials / total - hit, 0)
-    return gradient, jnp.sum(jnp.where(mask, loss, 0)), jnp.sum(mask & (chosen >= best[:, 0]), dtype=jnp.float32)
+    loss = best[..., 0] + jnp.log(total[..., 0]) - chosen
+    right = wanted & (chosen >= best[..., 0])
+    gradient = jnp.where(wanted[..., None], exponentials / total - hit, 0)
+    return gradient, jnp.sum(jnp.where(wanted, loss, 0), axis=1), jnp.sum(right, axis=1, dtype=jnp.float32)
+
+
+def _zeros(hidden):
+    return (jnp.zeros(hidden.shape[1]),) * 2
 
 
 def _forward(hidden, kernel, labels, wanted, dtype):
-    narrow = kernel.astype(dtype)
+    narrow = laid(kernel.astype(dtype), "tensor")
 
     def one(carry, chunk):
-        rows = chunk[0].reshape(-1, chunk[0].shape[-1])
+        some, *chunk = chunk
 
         def run(carry):
             loss, correct, d_kernel = carry
-            gradient, more, hits = _logits(chunk[0], narrow, *chunk[1:])
+            gradient, more, right = _logits(narrow, *chunk)
             gradient = gradient.astype(dtype)
-            d_rows = jnp.einsum("rv,vd->rd", gradient, narrow, preferred_element_type=jnp.float32)
-            d_kernel += jnp.einsum("rv,rd->vd", gradient, rows.astype(dtype), preferred_element_type=jnp.float32)
-            return (loss + more, correct + hits, d_kernel), d_rows.reshape(chunk[0].shape)
+            d_hidden = jnp.einsum("scv,vd->scd", gradient, narrow, preferred_element_type=jnp.float32)
+            d_kernel += jnp.einsum("scv,scd->svd", gradient, chunk[0].astype(dtype), preferred_element_type=jnp.float32)
+            return (loss + more, correct + right, laid(d_kernel, ROWS, "tensor")), d_hidden
 
-        return jax.lax.cond(jnp.any(chunk[2]), run, lambda carry: (carry, jnp.zeros(chunk[0].shape, jnp.float32)), carry)
+        return jax.lax.cond(some, run, lambda carry: (carry, jnp.zeros(chunk[0].shape, jnp.float32)), carry)
 
-    start = (jnp.float32(0), jnp.float32(0), jnp.zeros(kernel.shape, jnp.float32))
-    (loss, correct, d_kernel), d_hidden = jax.lax.scan(one, start, (hidden, labels, wanted))
-    return (loss, correct), (d_hidden, d_kernel)
+    start = *_zeros(hidden), laid(jnp.zeros((hidden.shape[1], *kernel.shape), jnp.float32), ROWS, "tensor")
+    chunks = jnp.any(wanted, axis=(1, 2)), hidden, labels, wanted
+    (loss, correct, d_kernel), d_hidden = jax.lax.scan(one, start, chunks)
+    return (jnp.sum(loss), jnp.sum(correct)), (d_hidden, jnp.sum(d_kernel, axis=0))
 
 
 def _backward(dtype, kept, cotangents):

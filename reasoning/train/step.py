@@ -77,7 +77,7 @@ def targets_of(batch: Batch) -> jax.Array:
 def make_loss(network: Network, *, compute_dtype: str = "", remat: str = "none", scan_layers: bool = False) -> Callable:
     """(working parameters, micro-batch with arrays [B, T]) → (float32[] nats summed over its targets, targets that are right)."""
     dtype = compute_dtype or default_dtype()
-    training = checked(network, remat)
+    training = checked(network, remat, scan_layers)
 
     def loss(working, batch: Batch):
         hidden = training.hidden(working, batch.tokens, batch.positions, batch.segments, remat, scan_layers)
@@ -89,10 +89,12 @@ def make_loss(network: Network, *, compute_dtype: str = "", remat: str = "none",
     return loss
 
 
-def checked(network: Network, remat: str):
-    """The network's functions for training. Raises InputError if it has none, or for an unknown `remat`."""
+def checked(network: Network, remat: str, scan_layers: bool = False):
+    """The network's functions for training. Raises InputError if it has none, or for a `remat` that cannot be."""
     if remat not in REMAT:
         raise InputError(f"remat is one of {', '.join(REMAT)}, got {remat!r}")
+    if remat == "spans" and not scan_layers:
+        raise InputError('remat "spans" is of layers in a loop; set step.scan_layers, or take "full"')
     training = None if network.training is None else network.training()
     if training is None or training.vocabulary is None:
         raise InputError("this model has no language head to train; load a generating model")
@@ -119,7 +121,7 @@ def make_step(
 
     Raises InputError.
     """
-    training, dtype = checked(network, remat), compute_dtype or default_dtype()
+    training, dtype = checked(network, remat, scan_layers), compute_dtype or default_dtype()
     micro_loss = make_loss(network, compute_dtype=dtype, remat=remat, scan_layers=scan_layers)
 
     def merged(params, frozen):
