@@ -28,20 +28,24 @@ STAGES = {
     "generated": ("complete", "duplicates", "instances", "quality", "sample", DIFFICULTY),
     "natural": ("complete", "duplicates", "near_duplicates", "ngrams", "quality", "sample", DIFFICULTY),
 }
-SETS = {"generated": ("chain_sum", "simple_equations", "countdown", "knights_knaves"), "natural": ("math500", "aime24", "aime25")}
+NATURAL = ("math500", "aime24", "aime25")
 
 
 def get_config(arg=None):
-    """kind: see above; pool: a file, a directory or hf:org/name; size: traces; sample: how many the model tries, 0 for all, as on
-    an accelerator; difficulty: whether it tries at all; model: any that `reasoning.load` takes, its tokens measure lengths."""
-    arg = common.parse_arg(arg, kind="generated", pool="", size=1000, sample=4000, difficulty=True, model=MODEL, seed=0)
+    """kind: see above; level: of configs/traces.py; pool: a file, a directory or hf:org/name; size: traces; sample: how many the
+    model tries, 0 for all, as on an accelerator; difficulty: whether it tries at all; model: any that `reasoning.load` takes, its
+    tokens measure lengths."""
+    arg = common.parse_arg(
+        arg, kind="generated", level="full", pool="", size=1000, sample=4000, difficulty=True, model=MODEL, seed=0
+    )  # fmt: skip
     if arg.kind not in STAGES:
         raise InputError(f"the config has no kind {arg.kind!r}; choose from {', '.join(STAGES)}, as in curate.py:kind=natural")
     natural, dear = arg.kind == "natural", ("sample", DIFFICULTY)
     config = ConfigDict()
     config.pool = ConfigDict({"sources": (arg.pool,) if arg.pool else (), "teacher": "deepseek", "split": "train"})
     config.stages = tuple(stage for stage in STAGES[arg.kind] if arg.difficulty or stage not in dear)
-    config.against = ConfigDict({name: _set(name) for name in SETS[arg.kind]})
+    families = traces.settings(arg.level)
+    config.against = ConfigDict({name: _set(name, families) for name in (NATURAL if natural else families)})
     if natural:
         config.near_duplicates = ConfigDict({"similarity": 0.8, "shingle": 5})
         config.ngrams = ConfigDict({"n": 8, "most_lost": 0.5})
@@ -62,10 +66,10 @@ def get_sweep():
     return [{"config.selection.seed": seed} for seed in (0, 1, 2)]
 
 
-def _set(name: str) -> ConfigDict:
+def _set(name: str, families) -> ConfigDict:
     """The task that is evaluated on: of a family of programs 1,000 problems, which hold any smaller set with the same seed."""
-    if name in traces.SETTINGS:  # held-out problems are as hard as the pool's
-        return common.task("reasoning_gym", name=name, size=1000, **traces.SETTINGS[name])
+    if name in families:  # held-out problems are as hard as the pool's
+        return common.task("reasoning_gym", name=name, size=1000, **families[name])
     if name in benchmarks.TASKS:
         family, parameters, *_ = benchmarks.TASKS[name]
         return common.task(family, **parameters)

@@ -14,7 +14,7 @@ MEASURED: docs/results.md, both models, four families; the curves of chain_sum.
 
 from configs import common
 from configs.budget_forcing import DOTS
-from configs.traces import SETTINGS
+from configs.traces import settings
 from reasoning.errors import InputError
 
 BUDGETS = (0, 32, 64, 128)  # tokens of thinking; what the traces teach takes 80 to 400
@@ -22,14 +22,17 @@ TOKENS = 512
 
 
 def get_config(arg=None):
-    """family: of configs/traces.py; n: problems; curve: whether thoughts are cut and made longer as well; shown: a worked example
-    for a model that was not taught the form; model, seed."""
-    arg = common.parse_arg(arg, family="chain_sum", n=200, curve=True, shown=False, model="smollm2-135m-instruct", seed=0)
-    if arg.family not in SETTINGS:
+    """family and level: of configs/traces.py; n: problems; curve: whether thoughts are cut and made longer as well; shown: a
+    worked example for a model that was not taught the form; model, seed."""
+    arg = common.parse_arg(
+        arg, family="chain_sum", level="full", n=200, curve=True, shown=False, model="smollm2-135m-instruct", seed=0
+    )  # fmt: skip
+    families = settings(arg.level)
+    if arg.family not in families:
         raise InputError(
-            f"the config has no family {arg.family!r}; choose from {', '.join(SETTINGS)}, as in file.py:family=countdown"
+            f"the config has no family {arg.family!r}; choose from {', '.join(families)}, as in file.py:family=countdown"
         )
-    problems = common.task("reasoning_gym", name=arg.family, size=arg.n, **SETTINGS[arg.family])
+    problems = common.task("reasoning_gym", name=arg.family, size=arg.n, **families[arg.family])
     config = common.base(arg.model, problems, arg.seed)
     examples = common.CHAIN_SUM_STEPS if arg.shown else ()
     shared = {"form": "prompt", "examples": examples, "instruction": "", "answer_tokens": 24, "max_tokens": TOKENS}

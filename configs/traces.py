@@ -6,6 +6,7 @@ The problems are reasoning-gym's, with numbers small enough for a model of 135M 
 
 COMMAND
   python scripts/generate_traces.py --config configs/traces.py --output runs/traces/pool.jsonl
+  python scripts/generate_traces.py --config configs/traces.py:level=short --output runs/short/pool.jsonl
   python scripts/generate_traces.py --config configs/traces.py:n=400 --config.families.countdown.max_tries=2
 
 MEASURED (20,000 traces, 34 MB; with a failed attempt: share; words of thinking, a word is about two tokens of SmolLM2)
@@ -21,6 +22,7 @@ MEASURED (20,000 traces, 34 MB; with a failed attempt: share; words of thinking,
 from ml_collections import ConfigDict
 
 from configs import common
+from reasoning.errors import InputError
 
 # The settings of the generators. Evaluate held-out problems with the same: common.task("reasoning_gym", name=…, **SETTINGS[…]).
 SETTINGS = {
@@ -44,11 +46,30 @@ ATTEMPTS = {
     "knights_knaves": {"backtracking": 0.75, "max_tries": 4},
 }
 
+# Half of the tokens, for many trainings on a CPU: two families, shorter sums, two attempts at most.
+SHORT = {
+    "chain_sum": {**SETTINGS["chain_sum"], "min_terms": 2, "max_terms": 3},
+    "simple_equations": {**SETTINGS["simple_equations"], "max_value": 14},  # up to 12 there are 9,947
+}
+LEVELS = {"full": SETTINGS, "short": SHORT}
+
+
+def settings(level):
+    """{family: settings of its generator} of a level. Raises InputError."""
+    if level not in LEVELS:
+        raise InputError(f"the config has no level {level!r}; choose from {', '.join(LEVELS)}, as in file.py:level=short")
+    return LEVELS[level]
+
 
 def get_config(arg=None):
-    """n: traces of all families together, equally many of each; seed: of the pool, another one shares no problem draws."""
-    arg = common.parse_arg(arg, n=20_000, seed=0)
+    """n: traces of all families together, equally many of each; seed: of the pool, another one shares no problem draws;
+    level: full or short, see above."""
+    arg = common.parse_arg(arg, n=20_000, seed=0, level="full")
+    chosen = settings(arg.level)
     families = {
-        name: {"count": arg.n // len(SETTINGS), **ATTEMPTS[name], "settings": settings} for name, settings in SETTINGS.items()
+        name: {"count": arg.n // len(chosen), **ATTEMPTS[name], "settings": generator} for name, generator in chosen.items()
     }
+    if arg.level == "short":
+        for family in families.values():
+            family["max_tries"] = 2
     return ConfigDict({"seed": arg.seed, "families": families})

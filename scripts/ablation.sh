@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Which traces help? A small model fine-tuned on 1,000 curated, random and longest traces, at equal examples and at equal tokens,
-# several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1).
-# Begins with the pool; what is done is skipped, so it can be stopped at any time and started again. Some 70 minutes a training
-# on one core, 15 of them. The seeds are of the training; the sets are drawn once.
+# several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1). The sets are drawn once.
+# Can be stopped and started again. On one core some 60 minutes a training, 30 with LEVEL=short, and there are 15.
 #
 #     scripts/ablation.sh                                       # everything, in runs/ablation
+#     LEVEL=short OUT=runs/short scripts/ablation.sh            # two families, short traces (configs/traces.py)
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
 #     TRAIN="--config.model=my/model" scripts/ablation.sh       # more flags of scripts/train_sft.py; EVALUATE: of evaluate.py
 #
-# Environment: OUT (runs/ablation), SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8), TRAIN, EVALUATE
+# Environment: OUT (runs/ablation), LEVEL (full), SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8)
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-OUT=${OUT:-runs/ablation} SEEDS=${SEEDS:-0 1 2} SETS=${SETS:-curated random longest random-tokens longest-tokens}
-FAMILIES=${FAMILIES:-chain_sum simple_equations countdown knights_knaves}
+OUT=${OUT:-runs/ablation} LEVEL=${LEVEL:-full} SEEDS=${SEEDS:-0 1 2} SETS=${SETS:-curated random longest random-tokens longest-tokens}
+[ "$LEVEL" = short ] && rest="" || rest="countdown knights_knaves"
+FAMILIES=${FAMILIES:-chain_sum simple_equations $rest}
 PROBLEMS=${PROBLEMS:-200} EPOCHS=${EPOCHS:-1} EXAMPLES=${EXAMPLES:-8}
 python=$(scripts/setup_env.sh)
 case " $SETS " in *" curated "*) ;; *) echo "SETS must hold curated, which all others are compared with" >&2; exit 2 ;; esac
@@ -28,8 +29,8 @@ trained() { [ -d "$1/model" ] || { echo "training of $1 was stopped; start again
 spent() { "$python" -c 'import json, sys; print(int(sum(json.loads(line)["tokens"] for line in open(sys.argv[1]))))' "$1"; }
 
 mkdir -p "$OUT"
-[ -e "$OUT/pool.jsonl" ] || "$python" scripts/generate_traces.py --config configs/traces.py --output "$OUT/pool.jsonl"
-run curate "curate.py:pool=$OUT/pool.jsonl,difficulty=false" "$OUT/curated"
+[ -e "$OUT/pool.jsonl" ] || "$python" scripts/generate_traces.py --config "configs/traces.py:level=$LEVEL" --output "$OUT/pool.jsonl"
+run curate "curate.py:level=$LEVEL,pool=$OUT/pool.jsonl,difficulty=false" "$OUT/curated"
 
 for seed in $SEEDS; do
   for set in $SETS; do
@@ -43,7 +44,7 @@ for seed in $SEEDS; do
       --config.batches.examples="$EXAMPLES" --config.batches.rows=1 --config.evaluation.every=0 ${TRAIN:-}  # rows of a CPU
     trained "$of"
     for family in $FAMILIES; do
-      run evaluate "sft_evaluation.py:family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family" ${EVALUATE:-}
+      run evaluate "sft_evaluation.py:level=$LEVEL,family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family" ${EVALUATE:-}
     done
   done
   echo "seed $seed is done"

@@ -9,6 +9,8 @@ import pytest
 from doubles.apart import apart
 from doubles.config_files import read, resolve
 
+from configs import curate, sft_evaluation, traces
+from reasoning.errors import InputError
 from reasoning.train import settings, trials
 from reasoning.train.optim import optimizer, schedule
 
@@ -87,6 +89,19 @@ def test_mistake_prints_a_stack_trace(arguments, message, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr and done.stderr.startswith("error: ")
+
+
+def test_a_level_is_kept_apart_from_problems_of_another():
+    """What the curation keeps the short pool apart from is what is evaluated on."""
+    asked = {
+        name: (sft_evaluation.get_config(f"level=short,n=1000,family={name}").task.to_dict())
+        for name in traces.get_config("level=short").families
+    }
+    against = curate.get_config("level=short,pool=a.jsonl").against.to_dict()
+    assert against == asked and asked != curate.get_config("pool=a.jsonl").against.to_dict()
+    for config in (traces, curate, sft_evaluation):
+        with pytest.raises(InputError, match="no level 'tiny'; choose from full, short"):
+            config.get_config("level=tiny")
 
 
 @pytest.mark.slow
