@@ -18,19 +18,19 @@ MEASURED: docs/results.md (one epoch, 70 minutes on one core).
 from ml_collections import ConfigDict
 
 from configs import common
-from configs.traces import SETTINGS
+from configs.traces import settings
 
 LORA = r"layers/\d+/(attention|mlp)/.*kernel"
 
 
 def get_config(arg=None):
     """traces: a file; model, seed, epochs; max_steps: so many steps instead; tokens: as many steps as take so many tokens;
-    lora: adapters of rank 16 instead of all parameters; optimizer: adamw or muon; form: how a trace is written; size: problems of
-    the evaluations on the way.
+    lora: adapters of rank 16 instead of all parameters; optimizer: adamw or muon; form: how a trace is written; size and level
+    (configs/traces.py): of the evaluations on the way.
     """
     arg = common.parse_arg(
         arg, traces="", model="smollm2-135m-instruct", seed=0, epochs=3, max_steps=0, tokens=0, lora=False, optimizer="adamw",
-        form="prompt", size=50,
+        form="prompt", size=50, level="full",
     )  # fmt: skip
     config = base(arg.model, arg.traces, arg.form, arg.seed)
     config.epochs, config.max_steps, config.tokens = arg.epochs, arg.max_steps, arg.tokens
@@ -39,7 +39,7 @@ def get_config(arg=None):
     config.lora.pattern = LORA if arg.lora else ""
     for name in ("chain_sum", "simple_equations"):  # the shorter ones; configs/sft_evaluation.py has all, and more problems
         config.evaluation.tasks[name] = {
-            "task": common.task("reasoning_gym", name=name, size=arg.size, **SETTINGS[name]),
+            "task": common.task("reasoning_gym", name=name, size=arg.size, **settings(arg.level)[name]),
             "method": common.method("direct", examples=(), instruction="", max_tokens=256),
         }
     return config

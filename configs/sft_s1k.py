@@ -13,8 +13,9 @@ The last one needs no accelerator and no weights: it compiles the step for a mes
 A masters-and-moments state takes 12 bytes a parameter: 32.8 G parameters are 393 GB, 24.6 GB on each of 16 devices.
 
 MEASURED: shapes and memory alone; the training of these models needs hardware that was not at hand. Besides, an upper bound (a
-CPU fuses less and widens products): on 16 devices 42.9 GB with rows of 20,480 tokens (s1.1) and 53.1 GB with 32,768. So the
-paper's 16 devices of 80 GB hold its longest rows, for the price of a second forward pass (`remat` "spans").
+CPU fuses less and widens products): on 16 devices 42.9 GB with rows of 20,480 tokens (s1.1) and 53.1 GB with 32,768, 77.7 GB
+with the state. So 16 devices of 80 GB should hold the longest rows, for the price of a second forward pass (`remat` "spans") and
+with XLA_PYTHON_CLIENT_MEM_FRACTION=0.97: JAX takes 75 % of a GPU by default.
 """
 
 from configs import common, sft

@@ -4,7 +4,7 @@ XLA:CPU asks for the temporary memory of a program anew in each call. glibc give
 every page that is touched again: 1.2 million page faults in a training step of SmolLM2-135M over 1,024 tokens, 28 % of its time.
 With one arena, no block of a mapping of its own and nothing trimmed there are none. The price: long-lived memory comes to lie in
 the hole that a program's temporary memory left, the next such block goes elsewhere, and the hole counts until it is given back:
-7 GB of a step became 21 within thirty steps. `Kept` bounds that.
+7 GB of a step became 21 within thirty steps. `HeapLimit` bounds that.
 """
 
 import ctypes
@@ -39,24 +39,27 @@ def give_back() -> None:
         trim(0)
 
 
-class Kept:
+class HeapLimit:
     """Freed memory of a loop of steps: at most half as much again as the largest step needs stays with the process."""
 
     def __init__(self):
-        self._needed, self._fresh = 0, True
+        self._needed, self._measures_in = 0, 2
 
     def give_back(self) -> None:
-        """For the moment before a program of another shape is compiled; the step after it shows what it needs."""
+        """For the moment before a program of another shape is compiled: what its second step leaves is what it needs."""
         give_back()
-        self._fresh = True
+        self._measures_in = 2
 
-    def step(self) -> None:
-        """After each step."""
-        held = resident()
-        if self._fresh:
-            self._needed, self._fresh = max(self._needed, held), False
-        elif held > SLACK * self._needed:
-            self.give_back()
+    def after_step(self) -> None:
+        """Gives memory back when it is too much."""
+        if self._measures_in == 2:  # what compiling took is free now
+            give_back()
+        elif self._measures_in == 1:
+            self._needed = max(self._needed, resident())
+        elif resident() > SLACK * self._needed:
+            give_back()
+            self._measures_in = 2
+        self._measures_in = max(0, self._measures_in - 1)
 
 
 def resident() -> int:

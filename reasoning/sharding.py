@@ -102,17 +102,17 @@ def batch_rows(x: jax.Array) -> jax.Array:
 
 
 def row_shards(rows: int) -> int:
-    """Under a mesh for training, how many parts it makes of the rows of a batch; 1 if they cannot be split so, and else."""
+    """Parts that a mesh for training makes of the rows of a batch; 1 if they do not divide, and without such a mesh."""
     mesh = jax.sharding.get_abstract_mesh()
     parts = math.prod(mesh.shape[axis] for axis in ROWS) if "fsdp" in mesh.axis_names else 1
     return parts if rows % parts == 0 else 1
 
 
-def laid(x: jax.Array, *axes) -> jax.Array:
+def constrain(x: jax.Array, *axes) -> jax.Array:
     """Under a mesh for training, `x` with its first axes over these mesh axes (a name, several, None) and whole else. Else `x`.
 
-    A loop that uses split weights gathers them in each round, and adds up the gradients of all devices in each: what goes into
-    such a loop is laid out whole first, and comes out a sum for each device (`row_shards`).
+    For loops over chunks: weights are gathered before the loop, in it each part of the rows adds up a gradient of its own
+    (`row_shards`), and behind it these are added once. Left to itself XLA gathers and adds in every round.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if "fsdp" not in mesh.axis_names:

@@ -4,18 +4,18 @@
 # Can be stopped and started again. On one core some 60 minutes a training, 30 with LEVEL=short, and there are 15.
 #
 #     scripts/ablation.sh                                       # everything, in runs/ablation
-#     LEVEL=short OUT=runs/short scripts/ablation.sh            # two families, short traces (configs/traces.py)
+#     LEVEL=short scripts/ablation.sh                           # two families, short traces: runs/ablation-short
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
 #     TRAIN="--config.model=my/model" scripts/ablation.sh       # more flags of scripts/train_sft.py; EVALUATE: of evaluate.py
 #
-# Environment: OUT (runs/ablation), LEVEL (full), SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8)
+# Environment: LEVEL (full), OUT, SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8)
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-OUT=${OUT:-runs/ablation} LEVEL=${LEVEL:-full} SEEDS=${SEEDS:-0 1 2} SETS=${SETS:-curated random longest random-tokens longest-tokens}
-[ "$LEVEL" = short ] && rest="" || rest="countdown knights_knaves"
-FAMILIES=${FAMILIES:-chain_sum simple_equations $rest}
+LEVEL=${LEVEL:-full} SEEDS=${SEEDS:-0 1 2} SETS=${SETS:-curated random longest random-tokens longest-tokens}
+case $LEVEL in full) name=ablation rest="countdown knights_knaves" ;; *) name=ablation-$LEVEL rest="" ;; esac
+OUT=${OUT:-runs/$name} FAMILIES=${FAMILIES:-chain_sum simple_equations $rest}
 PROBLEMS=${PROBLEMS:-200} EPOCHS=${EPOCHS:-1} EXAMPLES=${EXAMPLES:-8}
 python=$(scripts/setup_env.sh)
 case " $SETS " in *" curated "*) ;; *) echo "SETS must hold curated, which all others are compared with" >&2; exit 2 ;; esac

@@ -49,16 +49,18 @@ def test_a_training_run_keeps_three_times_what_a_step_needs(monkeypatch):
     held, trims = [], []
     monkeypatch.setattr(allocator, "resident", lambda: held[-1])
     monkeypatch.setattr(allocator, "give_back", lambda: trims.append(len(held)))
-    kept = allocator.Kept()
-    for now in (7, 7, 10, 11, 6, 7, 10):
-        held.append(now)
-        kept.step()
-    assert trims == [4], "11 is more than half as much again as 7"
-    kept.give_back()
-    for now in (12, 7, 17, 19, 7, 12):
-        held.append(now)
-        kept.step()
-    assert trims == [4, 7, 11], "and 19 as 12"
+    limit = allocator.HeapLimit()
+
+    def steps(*gigabytes):
+        for now in gigabytes:
+            held.append(now)
+            limit.after_step()
+
+    steps(20, 7, 10, 11, 6, 7, 10)
+    assert trims == [1, 4], "what compiling took; 11 is more than half as much again as 7"
+    limit.give_back()
+    steps(30, 12, 7, 17, 19, 7, 12)
+    assert trims == [1, 4, 7, 8, 12], "and 19 as 12"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")

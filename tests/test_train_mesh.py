@@ -45,9 +45,10 @@ def test_a_device_holds_what_is_another_ones():
     assert parts["4,1,1"] == parts["0,0,0"] == [[[D, F], [D, F]]] * 2
 
 
-def test_weights_or_their_gradients_move_in_every_chunk():
-    """As they did: the head of 32B was gathered, and its gradient of 3 GB added up over all devices, 2,560 times a step."""
-    found = json.loads(apart("-m", "doubles.train_run", "chunks", "1,4,1", devices=4))
+@pytest.mark.parametrize("sizes", ["1,4,1", "2,2,1"])
+def test_weights_or_their_gradients_move_in_every_chunk(sizes):
+    """As they did: the head of 32B was gathered, and its gradient added up over all devices, 2,560 times a micro-batch."""
+    found = json.loads(apart("-m", "doubles.train_run", "chunks", sizes, devices=4))
     assert found["loop"] == []
     np.testing.assert_allclose(found["losses"], outcomes()["0,0,0"]["losses"][0][:2], rtol=1e-5)
 

@@ -137,14 +137,26 @@ def test_saving_memory_or_compile_time_changes_the_gradient(settings):
     assert_same(taken(batch_of(), LOCAL, **settings), taken(batch_of(), LOCAL))
 
 
+DEEP = dataclasses.replace(SHAPE, num_layers=7)  # three spans of two, and one layer left over
+
+
 @pytest.mark.slow
-def test_a_loop_of_loops_skips_layers():
-    """Six layers are three spans of two; chunks of tokens in the feed-forward part, too."""
-    deep, batch = dataclasses.replace(SHAPE, num_layers=6), batch_of()
-    plain = taken(batch, deep)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunked, "CHUNK", 24)
-        assert_same(taken(batch, deep, scan_layers=True, remat="spans"), plain)
+def test_a_loop_of_loops_skips_layers(monkeypatch):
+    """Chunks of tokens in the feed-forward part, too."""
+    plain = taken(batch_of(), DEEP)
+    monkeypatch.setattr(chunked, "CHUNK", 24)
+    assert_same(taken(batch_of(), DEEP, scan_layers=True, remat="spans"), plain)
+
+
+@pytest.mark.parametrize(("remat", "kept"), [("full", {7}), ("spans", {1, 2, 3})])
+def test_the_inputs_of_all_layers_are_kept(remat, kept):
+    """Of a loop over layers, whatever has the shape of their inputs with an axis before it."""
+    batch = jax.tree.map(lambda leaf: leaf[0], batch_of())
+    loss, net = make_loss(network(DEEP), remat=remat, scan_layers=True), network(DEEP).training()
+    program = jax.make_jaxpr(jax.grad(lambda params: loss(net.stack(params), batch)[0]))(params(DEEP))
+    shape = (*batch.tokens.shape, DEEP.d_model)
+    found = re.findall(rf"f32\[(\d+),{','.join(map(str, shape))}\]", str(program))
+    assert {int(n) for n in found} == kept
 
 
 def test_the_mlp_of_a_chunk_loses_its_gradient(monkeypatch):

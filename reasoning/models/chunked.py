@@ -1,7 +1,8 @@
-"""The feed-forward layer of training over chunks of tokens: nothing of size T × F kept, and nothing of it moved in the loop.
+"""The feed-forward layer of training over chunks of tokens: nothing of size T × F kept, and no weight moved in the loop.
 
-Of a row of 32,768 tokens Qwen2.5-32B's gate, up, their product and the gradients of all three take 20 GB. Chunks of the row
-are computed one after another, and again in the backward pass, where the gradient of a kernel is a float32 sum over chunks.
+Of a row of 32,768 tokens Qwen2.5-32B's gate, up, their product and the gradients of all three take 22 GB in float32. Chunks of
+the row are computed one after another, and again in the backward pass. There each chunk's gradient of a kernel has the kernel's
+dtype, as that of the whole row has (`layers.contract`), and they are added in float32.
 
 Axis legend: `B` rows, `T` tokens, `D` model, `F` mlp, `n` chunks, `S` parts of the rows on a mesh, `C` tokens of a chunk.
 """
@@ -9,13 +10,13 @@ Axis legend: `B` rows, `T` tokens, `D` model, `F` mlp, `n` chunks, `S` parts of 
 import jax
 import jax.numpy as jnp
 
-from reasoning.sharding import ROWS, laid, row_shards
+from reasoning.sharding import ROWS, constrain, row_shards
 
 CHUNK = 2048  # tokens of a row at most
 
 
 def in_chunks(mlp, x: jax.Array) -> jax.Array:
-    """`mlp` (a module with kernels [D, F] and [2, F, D]) of float32[B, T, D], which must be all that the backward pass keeps."""
+    """`mlp` (a module with kernels [D, F] and [2, F, D]) of float32[B, T, D]; the backward pass has `x` alone."""
     B, T, D = x.shape
     count = -(-T // CHUNK)
     if count == 1:
@@ -29,7 +30,7 @@ def in_chunks(mlp, x: jax.Array) -> jax.Array:
 @jax.custom_vjp
 def _mapped(mlp, chunks):
     """float32[n, S, B / S, C, D] → the same."""
-    mlp = _whole(mlp)
+    mlp = _gathered(mlp)
     return jax.lax.map(jax.vmap(mlp), chunks)
 
 
@@ -39,7 +40,7 @@ def _forward(mlp, chunks):
 
 def _backward(kept, cotangents):
     mlp, chunks = kept
-    narrow = _whole(mlp)
+    narrow = _gathered(mlp)
     sums = jax.tree.map(lambda leaf: _summed(jnp.zeros((chunks.shape[1], *leaf.shape), jnp.float32)), mlp)
 
     def one(sums, chunk):
@@ -54,10 +55,10 @@ def _backward(kept, cotangents):
 _mapped.defvjp(_forward, _backward)
 
 
-def _whole(mlp):
-    """Kernels [D, F] and [2, F, D] gathered, but for F."""
-    return jax.tree.map(lambda leaf: laid(leaf, None, "tensor"), mlp)
+def _gathered(mlp):
+    """Kernels [D, F] and [2, F, D], F over "tensor" and all else on every device."""
+    return jax.tree.map(lambda leaf: constrain(leaf, None, "tensor"), mlp)
 
 
 def _summed(leaf):
-    return laid(leaf, ROWS, None, "tensor")
+    return constrain(leaf, ROWS, None, "tensor")

@@ -1,4 +1,4 @@
-"""Attention of training: whole sequences, several of them in a row, and nothing of size T × T kept.
+"""Training without a cache: attention of whole sequences, several of them in a row, and nothing of size T × T kept.
 
     row       a a a a b b b c c . .     segments 1 1 1 1 2 2 2 3 3 0 0     positions 0 1 2 3 0 1 2 0 1 0 0
 

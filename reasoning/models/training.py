@@ -123,10 +123,12 @@ def scanned(layers: Callable, stacked, x, remat: str):
 
     if remat != "spans":
         return loop(stacked, x)
-    span = max(n for n in range(1, math.isqrt(whole) + 1) if whole % n == 0)
-    spans = jax.tree.map(lambda leaf: leaf.reshape(whole // span, span, *leaf.shape[1:]), stacked)
+    span = math.isqrt(whole)
+    count = whole // span
     outer = jax.checkpoint(loop, policy=REMAT[remat])
-    return jax.lax.scan(lambda x, each: (outer(each, x), None), x, spans)[0]
+    spans = jax.tree.map(lambda leaf: leaf[: count * span].reshape(count, span, *leaf.shape[1:]), stacked)
+    x = jax.lax.scan(lambda x, each: (outer(each, x), None), x, spans)[0]
+    return x if count * span == whole else outer(jax.tree.map(lambda leaf: leaf[count * span :], stacked), x)
 
 
 def make(config: ModelConfig, apply: Callable) -> Training:

@@ -6,7 +6,8 @@ The loss is a plain sum, so its gradients can be made where the logits are: forw
 only scales them. (Memory as in Wijmans et al. 2024, arXiv 2411.09009, in plain XLA; they compute the logits twice.) Tokens
 that are no target go last in their row, and a chunk without targets is skipped, so prompts and padding cost no logits.
 
-On a mesh every part of the rows adds up its own gradient of the kernel, and they are added once, behind the loop.
+On a mesh each part of the rows adds up its own gradient of the kernel, and these are added once, behind the loop; what "tensor"
+splits is added up in it, as everywhere.
 
 Axis legend: `B` rows, `T` tokens, `D` model, `V` vocabulary, `S` parts of the rows on a mesh, `C` tokens of a part in one chunk.
 """
@@ -17,9 +18,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from reasoning.sharding import ROWS, laid, row_shards
+from reasoning.sharding import ROWS, constrain, row_shards
 
-CHUNK_BYTES = 128 << 20  # of the float32 logits of a chunk, on each device
+CHUNK_BYTES = 128 << 20  # of the float32 logits of a chunk, on each device if the vocabulary is whole there
 
 
 class Sums(NamedTuple):
@@ -61,7 +62,7 @@ def cross_entropy(hidden: jax.Array, kernel: jax.Array, labels: jax.Array, wante
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def _sums(hidden, kernel, labels, wanted, dtype):
     """hidden [n, S, C, D], labels and wanted [n, S, C] → loss, correct."""
-    narrow = laid(kernel.astype(dtype), "tensor")
+    narrow = constrain(kernel.astype(dtype), "tensor")
 
     def one(sums, chunk):
         some, *chunk = chunk
@@ -95,7 +96,7 @@ def _zeros(hidden):
 
 
 def _forward(hidden, kernel, labels, wanted, dtype):
-    narrow = laid(kernel.astype(dtype), "tensor")
+    narrow = constrain(kernel.astype(dtype), "tensor")
 
     def one(carry, chunk):
         some, *chunk = chunk
@@ -106,11 +107,11 @@ def _forward(hidden, kernel, labels, wanted, dtype):
             gradient = gradient.astype(dtype)
             d_hidden = jnp.einsum("scv,vd->scd", gradient, narrow, preferred_element_type=jnp.float32)
             d_kernel += jnp.einsum("scv,scd->svd", gradient, chunk[0].astype(dtype), preferred_element_type=jnp.float32)
-            return (loss + more, correct + right, laid(d_kernel, ROWS, "tensor")), d_hidden
+            return (loss + more, correct + right, constrain(d_kernel, ROWS, "tensor")), d_hidden
 
         return jax.lax.cond(some, run, lambda carry: (carry, jnp.zeros(chunk[0].shape, jnp.float32)), carry)
 
-    start = *_zeros(hidden), laid(jnp.zeros((hidden.shape[1], *kernel.shape), jnp.float32), ROWS, "tensor")
+    start = *_zeros(hidden), constrain(jnp.zeros((hidden.shape[1], *kernel.shape), jnp.float32), ROWS, "tensor")
     chunks = jnp.any(wanted, axis=(1, 2)), hidden, labels, wanted
     (loss, correct, d_kernel), d_hidden = jax.lax.scan(one, start, chunks)
     return (jnp.sum(loss), jnp.sum(correct)), (d_hidden, jnp.sum(d_kernel, axis=0))

@@ -80,7 +80,7 @@ def estimate(config: Mapping[str, Any], model: ModelConfig, length: int) -> Memo
 
     state, rows = jax.tree.map(placed, shapes, target), config["batches"]["rows"]
     micro = -(-config["batches"]["examples"] // rows)
-    where = NamedSharding(mesh, meshes.ROWS)
+    where = NamedSharding(mesh, meshes.BATCH)
     batch = Batch(*(jax.ShapeDtypeStruct((micro, rows, length), kind, sharding=where) for kind in ("int32",) * 3 + (bool,)))
     step = make_step(network(model), made, **config["step"])
     begin = time.perf_counter()

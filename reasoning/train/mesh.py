@@ -21,12 +21,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from reasoning.errors import InputError
-from reasoning.sharding import Rules, check_coverage, partition
+from reasoning.sharding import ROWS, Rules, check_coverage, partition
 from reasoning.train.batching import Batch
 from reasoning.train.step import Metrics, State
 
 AXES = ("data", "fsdp", "tensor")
-ROWS = P(None, ("data", "fsdp"))  # of a batch [A, B, T]
+BATCH = P(None, ROWS)  # [A, B, T]
 
 RULES: Rules = (
     (r"(embed/embedding|head/kernel)", P("tensor", "fsdp")),  # [V, D]
@@ -121,7 +121,7 @@ def put_batch(batch: Batch, mesh: Mesh | None) -> Batch:
     """This process's part of a batch → the batch on its mesh (or on the default device)."""
     if mesh is None:
         return Batch(*map(jax.numpy.asarray, batch))
-    where = NamedSharding(mesh, ROWS)
+    where = NamedSharding(mesh, BATCH)
     return Batch(*(jax.make_array_from_process_local_data(where, np.asarray(leaf)) for leaf in batch))
 
 

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import reasoning
-from reasoning.allocator import Kept
+from reasoning.allocator import HeapLimit
 from reasoning.errors import InputError
 from reasoning.evaluation.finished import open_finished
 from reasoning.evaluation.statistics.step_metrics import auroc, calibration_error
@@ -103,7 +103,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
             step, losses = info.step, list(info.extra["losses"])
             batches.seek(info.position)
         monitor = stack.enter_context(Monitor(workdir, config, step, total, show))
-        stop, memory = stack.enter_context(Stop()), Kept()
+        stop, memory = stack.enter_context(Stop()), HeapLimit()
 
         # ------------------------------------------------------------------ the loop
         while step < total and not over(losses, config["patience"]):
@@ -116,7 +116,7 @@ def train(config: Mapping[str, Any], workdir: Path, *, show: bool = True, model:
             speed = int(np.sum(batch.segments > 0)) / (time.perf_counter() - begin)
             more = {"learning_rate": float(rates(step - 1)), "epoch": step / batches.steps, "tokens_per_second": speed}
             monitor.step(step, values | more)
-            memory.step()
+            memory.after_step()
             due = step % config["every"] == 0 or step == total
             if due:
                 found = measure(scores, state.params, held, layout, n)

@@ -26,7 +26,7 @@ from jax.experimental import multihost_utils
 
 import reasoning
 from reasoning import compilation
-from reasoning.allocator import Kept
+from reasoning.allocator import HeapLimit
 from reasoning.data.traces import Trace, read_traces
 from reasoning.errors import InputError
 from reasoning.models.model import Model
@@ -156,7 +156,7 @@ class _Log:
         self.clock = speed.Clock()
         self._learner, self._monitor, self._epoch_steps = learner, monitor, epoch_steps
         self._peak = speed.peak_flops() * jax.local_device_count() if monitor else 1.0
-        self._processes, self._shapes, self._pending, self._memory = processes, set(), None, Kept()
+        self._processes, self._shapes, self._pending, self._memory = processes, set(), None, HeapLimit()
 
     def compiles(self, batch):
         """`batch`; the first of its shape stops the clock, for its step is compiled before it runs."""
@@ -182,7 +182,7 @@ class _Log:
                 f"step {done.step} gave a loss of {values['loss']} and a gradient norm of {values['grad_norm']}: training stops "
                 "here and keeps its last checkpoint; lower optimizer.learning_rate, or look at the traces of that step"
             )
-        self._memory.step()
+        self._memory.after_step()
         if self._monitor is None:
             return
         seconds = self.clock.look()

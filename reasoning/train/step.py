@@ -89,12 +89,17 @@ def make_loss(network: Network, *, compute_dtype: str = "", remat: str = "none",
     return loss
 
 
-def checked(network: Network, remat: str, scan_layers: bool = False):
-    """The network's functions for training. Raises InputError if it has none, or for a `remat` that cannot be."""
+def check_remat(remat: str, scan_layers: bool = False) -> None:
+    """Raises InputError for a `remat` that there is not, or not for layers that are written out."""
     if remat not in REMAT:
         raise InputError(f"remat is one of {', '.join(REMAT)}, got {remat!r}")
     if remat == "spans" and not scan_layers:
         raise InputError('remat "spans" is of layers in a loop; set step.scan_layers, or take "full"')
+
+
+def checked(network: Network, remat: str, scan_layers: bool = False):
+    """The network's functions for training. Raises InputError if it has none, or for a `remat` that cannot be."""
+    check_remat(remat, scan_layers)
     training = None if network.training is None else network.training()
     if training is None or training.vocabulary is None:
         raise InputError("this model has no language head to train; load a generating model")

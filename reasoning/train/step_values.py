@@ -27,7 +27,7 @@ from reasoning.rewards.labels import consensus, hard
 from reasoning.rewards.loss import logit, step_loss
 from reasoning.train.batching import Batch, Batches, Layout
 from reasoning.train.examples import Example
-from reasoning.train.step import State, default_dtype, summed, targets_of
+from reasoning.train.step import State, check_remat, default_dtype, summed, targets_of
 from reasoning.train.step_ids import Spell
 
 VALUES = ("soft", "hard", "consensus")
@@ -157,7 +157,11 @@ class ValueBatches:
 
 
 def make_scores(network: Network, *, compute_dtype: str = "", remat: str = "none") -> Callable:
-    """(parameters, micro-batch with arrays [B, T]) → float32[B, T, C] of the score head; packed responses are apart."""
+    """(parameters, micro-batch with arrays [B, T]) → float32[B, T, C] of the score head; packed responses are apart.
+
+    Raises InputError for an unknown `remat`.
+    """
+    check_remat(remat)
     training, dtype = network.training(), compute_dtype or default_dtype()
 
     def scores(params, batch):
