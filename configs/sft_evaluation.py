@@ -9,7 +9,7 @@ COMMAND
   python scripts/evaluate.py --config configs/sft_evaluation.py:family=chain_sum,model=runs/sft/model
   python scripts/evaluate.py --config configs/sft_evaluation.py:family=knights_knaves,curve=false,model=runs/sft/model
 
-MEASURED: docs/results.md, both models, four families; the curves of chain_sum.
+MEASURED: docs/results.md, both models, four families; the curves of chain_sum and simple_equations.
 """
 
 from configs import common

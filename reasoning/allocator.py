@@ -40,7 +40,10 @@ def give_back() -> None:
 
 
 class HeapLimit:
-    """Freed memory of a loop of steps: at most half as much again as the largest step needs stays with the process."""
+    """Freed memory of a loop of steps: at most half as much again as the largest step needs stays with the process.
+
+    A checkpoint that is being written while a step is measured counts as its need.
+    """
 
     def __init__(self):
         self._needed, self._measures_in = 0, 2
