@@ -99,8 +99,8 @@ def _attend(q, k, v, positions, segments, chunks):
 
 def _forward(q, k, v, positions, segments, chunks):
     narrow = tuple(x.astype(chunks.dtype) for x in (q, k, v))
-    # Who sees whom is known before the layer's input, so under remat JAX would split the loops below in two and keep the masks
-    # of all chunks, T × T for every head, from the first to the second.
+    # Who sees whom is known before the layer's input, so in a loop over layers under remat JAX would split the loops below in two
+    # and keep the masks of all chunks, T × T for every head, from the first to the second.
     narrow, positions, segments = jax.lax.optimization_barrier((narrow, positions, segments))
     outs, totals = [], []
     for starts, end in chunks.bands(q.shape[1]):
