@@ -92,22 +92,6 @@ def whole(x: jax.Array) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, P()) if AxisType.Auto in mesh.axis_types else x
 
 
-def batch_rows(x: jax.Array) -> jax.Array:
-    """Under a mesh for training, `x` with its first axis over "data" and "fsdp" and the others whole. Else `x`.
-
-    Without it XLA may as well split activations as weights are split, and move them in every layer.
-    """
-    mesh = jax.sharding.get_abstract_mesh()
-    return jax.lax.with_sharding_constraint(x, P(ROWS)) if "fsdp" in mesh.axis_names else x
-
-
-def row_shards(rows: int) -> int:
-    """Parts that a mesh for training makes of the rows of a batch; 1 if they do not divide, and without such a mesh."""
-    mesh = jax.sharding.get_abstract_mesh()
-    parts = math.prod(mesh.shape[axis] for axis in ROWS) if "fsdp" in mesh.axis_names else 1
-    return parts if rows % parts == 0 else 1
-
-
 def constrain(x: jax.Array, *axes) -> jax.Array:
     """Under a mesh for training, `x` with its first axes over these mesh axes (a name, several, None) and whole else. Else `x`.
 
@@ -120,3 +104,15 @@ def constrain(x: jax.Array, *axes) -> jax.Array:
     parts = (math.prod(mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis or ())) for axis in axes)
     fitting = (axis if size % n == 0 else None for axis, size, n in zip(axes, x.shape, parts, strict=False))
     return jax.lax.with_sharding_constraint(x, P(*fitting))
+
+
+def batch_rows(x: jax.Array) -> jax.Array:
+    """`constrain` for activations [B, …]: XLA may else split them as weights are split, and move them in every layer."""
+    return constrain(x, ROWS)
+
+
+def row_shards(rows: int) -> int:
+    """Parts that a mesh for training makes of the rows of a batch; 1 if they do not divide, and without such a mesh."""
+    mesh = jax.sharding.get_abstract_mesh()
+    parts = math.prod(mesh.shape[axis] for axis in ROWS) if "fsdp" in mesh.axis_names else 1
+    return parts if rows % parts == 0 else 1
