@@ -18,7 +18,7 @@ from configs.traces import settings
 from reasoning.errors import InputError
 
 BUDGETS = (0, 32, 64, 128)  # tokens of thinking; what the traces teach takes 80 to 400
-TOKENS = 512
+TOKENS = {"full": 512, "short": 256}  # at most, of a thought: nearly twice the longest trace, and more
 
 
 def get_config(arg=None):
@@ -35,7 +35,7 @@ def get_config(arg=None):
     problems = common.task("reasoning_gym", name=arg.family, size=arg.n, **families[arg.family])
     config = common.base(arg.model, problems, arg.seed)
     examples = common.CHAIN_SUM_STEPS if arg.shown else ()
-    shared = {"form": "prompt", "examples": examples, "instruction": "", "answer_tokens": 24, "max_tokens": TOKENS}
+    shared = {"form": "prompt", "examples": examples, "instruction": "", "answer_tokens": 24, "max_tokens": TOKENS[arg.level]}
     config.methods.free = common.method("budget_forcing", **shared)
     if not arg.curve:
         return config

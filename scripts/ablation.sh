@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Which traces help? A small model fine-tuned on 1,000 curated, random and longest traces, at equal examples and at equal tokens,
 # several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1). The sets are drawn once.
-# Can be stopped and started again. On one core some 60 minutes a training, 30 with LEVEL=short, and there are 15.
+# Can be stopped and started again; what is evaluated is not asked for again, and its checkpoints (3 GB) go. On one core some 60
+# minutes a training, 25 with LEVEL=short and bfloat16, and there are 15; where equal tokens are as many steps as equal examples,
+# they are the same run.
 #
 #     scripts/ablation.sh                                       # everything, in runs/ablation
 #     LEVEL=short scripts/ablation.sh                           # two families, short traces: runs/ablation-short
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
-#     TRAIN="--config.model=my/model" scripts/ablation.sh       # more flags of scripts/train_sft.py; EVALUATE: of evaluate.py
+#     TRAIN="--config.step.compute_dtype=bfloat16" scripts/ablation.sh    # flags of scripts/train_sft.py; EVALUATE: of evaluate.py
 #
 # Environment: LEVEL (full), OUT, SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8)
 set -euo pipefail
@@ -25,20 +27,34 @@ run() {
   "$python" "scripts/$1.py" --config "configs/$2" --workdir "$3" "${@:4}" >>"$OUT/log" 2>&1 ||
     { tail -n 1 "$OUT/log" >&2; echo "$1 stopped at $3: see $OUT/log" >&2; exit 1; }
 }
-trained() { [ -d "$1/model" ] || { echo "training of $1 was stopped; start again" >&2; exit 1; }; }
+evaluated() { local family; for family in $FAMILIES; do [ -e "$1-$family/report/table.md" ] || return 1; done; }
+trained() { [ -d "$1/model" ] || evaluated "$1" || { echo "training of $1 was stopped; start again" >&2; exit 1; }; }
+# Whether a run of these metrics, given so many tokens, would have taken all of its steps and no more.
+same_steps() {
+  "$python" -c 'import json, sys; tokens = [json.loads(line)["tokens"] for line in open(sys.argv[1])]
+sys.exit(not sum(tokens[:-1]) < int(sys.argv[2]) <= sum(tokens))' "$@"
+}
 spent() { "$python" -c 'import json, sys; print(int(sum(json.loads(line)["tokens"] for line in open(sys.argv[1]))))' "$1"; }
 
 mkdir -p "$OUT"
+settings="PROBLEMS=$PROBLEMS EPOCHS=$EPOCHS EXAMPLES=$EXAMPLES TRAIN='${TRAIN:-}' EVALUATE='${EVALUATE:-}'"
+[ -e "$OUT/settings" ] || echo "$settings" >"$OUT/settings"
+[ "$settings" = "$(cat "$OUT/settings")" ] || { echo "$OUT was made with $(cat "$OUT/settings"); name another OUT" >&2; exit 2; }
 [ -e "$OUT/pool.jsonl" ] || "$python" scripts/generate_traces.py --config "configs/traces.py:level=$LEVEL" --output "$OUT/pool.jsonl"
 run curate "curate.py:level=$LEVEL,pool=$OUT/pool.jsonl,difficulty=false" "$OUT/curated"
 
 for seed in $SEEDS; do
   for set in $SETS; do
-    of=$OUT/$set-$seed
+    of=$OUT/$set-$seed equal=$OUT/${set%-tokens}-$seed
     long=epochs=$EPOCHS
+    ! evaluated "$of" || continue
     case $set in *-tokens)  # as many as the curated run of this seed took
       trained "$OUT/curated-$seed"
-      long=tokens=$(spent "$OUT/curated-$seed/metrics.jsonl") ;;
+      tokens=$(spent "$OUT/curated-$seed/metrics.jsonl") long=tokens=$tokens
+      if evaluated "$equal" && same_steps "$equal/metrics.jsonl" "$tokens"; then
+        for one in "" $FAMILIES; do ln -sfn "$(basename "$equal")${one:+-$one}" "$of${one:+-$one}"; done
+        continue
+      fi ;;
     esac
     run train_sft "sft.py:traces=$OUT/curated/${set%-tokens}.jsonl,seed=$seed,$long" "$of" \
       --config.batches.examples="$EXAMPLES" --config.batches.rows=1 --config.evaluation.every=0 ${TRAIN:-}  # rows of a CPU
@@ -46,6 +62,7 @@ for seed in $SEEDS; do
     for family in $FAMILIES; do
       run evaluate "sft_evaluation.py:level=$LEVEL,family=$family,n=$PROBLEMS,curve=false,model=$of/model" "$of-$family" ${EVALUATE:-}
     done
+    rm -rf "$of/checkpoints"
   done
   echo "seed $seed is done"
 done

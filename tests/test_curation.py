@@ -317,6 +317,33 @@ def test_a_report_tells_other_numbers_than_the_files(path, tmp_path):
         assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_draw_of_the_longest_is_a_draw_of_mistakes_and_nobody_is_told(path, tmp_path):
+    def marked(number):
+        """Of the 60 traces the longest `number` take something back."""
+        return [
+            dataclasses.replace(trace, metadata={"mistakes": ["1 + 1 = 3"] if int(trace.id[2:]) >= 60 - number else []})
+            for trace in pool()[:60]
+        ]
+
+    def told(traces, name):
+        write_traces(tmp_path / f"{name}.jsonl", traces)
+        settings = config(tmp_path / f"{name}.jsonl", stages=["complete", "quality"])
+        settings = {key: settings[key] for key in settings.keys() - {"sample", "difficulty"}}
+        return curation_report.report(curate(settings, tmp_path / name, show=False))
+
+    found = told(marked(15), "some")
+    shares = {row[0]: row[-1] for row in found.lengths}
+    assert shares["after all filters"] == 0.25 and shares["longest"] == 1.0 and "| 1.00 |" in found.table.read_text()
+    line = "100% of the set longest take back a mistake, 25% of what it was drawn from"
+    assert [one for one in found.warnings if one.startswith(line)]
+    assert not [one for one in found.warnings if "the set diverse" in one]
+    assert not [one for one in told(marked(60), "all").warnings if "take back" in one]
+    # A pool that does not tell has no such column.
+    silent = told(marked(15)[1:] + pool()[:1], "mixed")
+    assert {row[-1] for row in silent.lengths if row[0] in ("after all filters", "longest")} == {None, 1.0}
+    assert "with a mistake" not in told(pool()[:60], "silent").text()
+
+
 @pytest.mark.slow
 def test_the_command_does_not_work_or_a_kill_loses_what_is_finished(path, tmp_path):
     """Killed with −9 inside of a filter, started again: the bytes of a run that nobody killed."""

@@ -1,5 +1,8 @@
 """What a curation did: how many traces each filter took and why, which domains and lengths are left.
 
+Where a trace says what is false in it (metadata "mistakes", as the programs of `reasoning.data.writers` do), the report counts
+the traces of each set that take something back: a rule that draws long ones draws these, and they are what a model then learns.
+
 report/curation.md   all of it, as printed;  curation.json  the same with all digits
 report/funnel.csv    a line a filter;  domains.csv, lengths.csv  a line a domain, a set
 report/funnel.png    traces left after each filter;  lengths.png  how long thinking is in each set
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reasoning.data.traces import Trace
 from reasoning.evaluation.curation import picture as curation_picture
 from reasoning.evaluation.curation.funnel import Curated, Step
 from reasoning.evaluation.reports import tables
@@ -21,8 +25,9 @@ SUSPICIOUS = (0.01, 0.95)  # a filter that drops a smaller or a larger share is 
 DRAWS = ("sample",)  # they drop what they are told to
 FUNNEL, LENGTHS = (
     ("filter", "in", "out", "dropped", "share", "reasons"),
-    ("set", "traces", "mean", "5 %", "median", "95 %", "longest"),
+    ("set", "traces", "mean", "5 %", "median", "95 %", "longest", "with a mistake"),
 )
+DRIFT = 0.2  # a set whose share of traces with a mistake differs by more from what it was drawn from warns
 SHOWN = 30  # domains in the text; domains.csv has all
 
 
@@ -54,22 +59,34 @@ class Report:
             "\n".join(f"- {row[0]}: {row[5]}" for row in self.funnel if row[5]),
             render(header, [[str(cell) for cell in row] for row in rows[:SHOWN]]) + more,
             f"Length of the thinking in {self.unit}:",
-            render(LENGTHS, [(row[0], *(f"{cell:.0f}" for cell in row[1:])) for row in self.lengths]),
+            self._lengths(render),
         ]
         return "\n\n".join([*parts, *(f"Warning: {one}" for one in self.warnings)])
+
+    def _lengths(self, render) -> str:
+        told = [row[-1] is not None for row in self.lengths]
+        rows = [(row[0], *(f"{cell:.0f}" for cell in row[1:-1])) for row in self.lengths]
+        if not any(told):
+            return render(LENGTHS[:-1], rows)
+        shares = [f"{row[-1]:.2f}" if known else "–" for row, known in zip(self.lengths, told, strict=True)]
+        return render(LENGTHS, [(*row, share) for row, share in zip(rows, shares, strict=True)])
 
 
 def report(made: Curated) -> Report:
     """Writes the report of a finished curation. Raises InputError if it cannot be written."""
     out = made.workdir / "report"
     sets = _sets(made)
+    lengths = [
+        (*_lengths(name, [made.lengths[one] for one in ids]), _mistaken([made.traces[one] for one in ids]))
+        for name, ids in sets.items()
+    ]
     found = Report(
         title=f"{len(made.traces):,} traces of {', '.join(made.config['pool']['sources'])}",
         funnel=[_row(step) for step in made.steps] + [_selected(made)],
         domains=_domains(made, sets),
-        lengths=[_lengths(name, [made.lengths[one] for one in ids]) for name, ids in sets.items()],
+        lengths=lengths,
         unit=made.unit,
-        warnings=[line for step in made.steps for line in _warnings(step)],
+        warnings=[line for step in made.steps for line in _warnings(step)] + _drifts(lengths, list(made.selected)),
         table=out / "curation.md",
         pictures=(out / "funnel.png", out / "lengths.png"),
     )
@@ -79,8 +96,8 @@ def report(made: Curated) -> Report:
     write_atomic(out / "lengths.csv", tables.comma_separated(LENGTHS, found.lengths))
     write_json(out / "curation.json", _plain(found))
     write_atomic(found.pictures[0], curation_picture.draw_funnel([(row[0], row[1], row[2]) for row in found.funnel], found.title))
-    lengths = {name: [made.lengths[one] for one in ids] for name, ids in sets.items()}
-    write_atomic(found.pictures[1], curation_picture.draw_lengths(lengths, made.unit, found.title))
+    drawn = {name: [made.lengths[one] for one in ids] for name, ids in sets.items()}
+    write_atomic(found.pictures[1], curation_picture.draw_lengths(drawn, made.unit, found.title))
     return found
 
 
@@ -117,6 +134,28 @@ def _lengths(name: str, lengths: Sequence[int]) -> tuple:
         return (name, 0, *[float("nan")] * 5)
     low, middle, high = np.percentile(lengths, [5, 50, 95])
     return name, len(lengths), float(np.mean(lengths)), float(low), float(middle), float(high), max(lengths)
+
+
+def _mistaken(traces: Sequence[Trace]) -> float | None:
+    """The share of traces that take something back; None where not all of them tell."""
+    if not traces or any("mistakes" not in trace.metadata for trace in traces):
+        return None
+    return sum(bool(trace.metadata["mistakes"]) for trace in traces) / len(traces)
+
+
+def _drifts(lengths: Sequence[Sequence], names: Sequence[str]) -> list[str]:
+    """A line for each set of `names` that was drawn for its mistakes, whether or not anybody meant it."""
+    shares = {row[0]: row[-1] for row in lengths}
+    before = next(iter(shares))  # the ablations' source stands first, that of "curated" is what all filters left
+    lines = []
+    for name in names:
+        source = "after all filters" if name == "curated" else before
+        if None not in (shares[name], shares[source]) and abs(shares[name] - shares[source]) > DRIFT:
+            lines.append(
+                f"{shares[name]:.0%} of the set {name} take back a mistake, {shares[source]:.0%} of what it was drawn from: a "
+                "model learns to make the mistakes that it reads; compare with a set drawn at random (scripts/ablation.sh)"
+            )
+    return lines
 
 
 def _warnings(step: Step) -> list[str]:
