@@ -7,13 +7,15 @@ Paper: Muennighoff et al. 2025, arXiv 2501.19393, section 2 and Algorithm 1 (59,
 
 COMMAND
   python scripts/curate.py --config configs/curate.py:pool=runs/traces/pool.jsonl --workdir runs/curated
+  python scripts/curate.py --config configs/curate.py:pool=runs/traces/pool.jsonl,keep=tries --workdir runs/curated-kept
   python scripts/curate.py --config configs/curate.py:kind=natural,pool=hf:simplescaling/data_ablation_full59K
   python scripts/curate.py --config configs/curate.py:kind=natural,pool=hf:simplescaling/s1K-1.1,size=100,difficulty=false
 
 MEASURED: 20,000 written traces (configs/traces.py) against 1,000 evaluation problems of each family, no model: 20,000 → 18,222
 (instances) → 18,213 (quality) → 1,000. Distant seeds do not keep pool and evaluation apart: 1,778 traces (8.9 %) asked for a
 problem of an evaluation set. Mean thinking in tokens of SmolLM2: 130 before the selection; curated 242, random 130, diverse 131,
-longest 268. With four domains 2^−rank takes little but the longest 250 of each; of "longest" 807 are logic.
+longest 268. With four domains 2^−rank takes little but the longest 250 of each; of "longest" 807 are logic. All of those failed
+an attempt first, and a model learns that (docs/results.md); with keep=tries as many did as in the pool.
 """
 
 from ml_collections import ConfigDict
@@ -34,9 +36,9 @@ NATURAL = ("math500", "aime24", "aime25")
 def get_config(arg=None):
     """kind: see above; level: of configs/traces.py; pool: a file, a directory or hf:org/name; size: traces; sample: how many the
     model tries, 0 for all, as on an accelerator; difficulty: whether it tries at all; model: any that `reasoning.load` takes, its
-    tokens measure lengths."""
+    tokens measure lengths; keep: of the metadata, what length may not choose."""
     arg = common.parse_arg(
-        arg, kind="generated", level="full", pool="", size=1000, sample=4000, difficulty=True, model=MODEL, seed=0
+        arg, kind="generated", level="full", pool="", size=1000, sample=4000, difficulty=True, model=MODEL, seed=0, keep=""
     )  # fmt: skip
     if arg.kind not in STAGES:
         raise InputError(f"the config has no kind {arg.kind!r}; choose from {', '.join(STAGES)}, as in curate.py:kind=natural")
@@ -57,6 +59,8 @@ def get_config(arg=None):
         config.difficulty = ConfigDict({"share": 0.5, "models": {"small": _attempt(arg.model, natural)}})
     seeds = selection.S1_SEEDS if natural else ()
     config.selection = ConfigDict({"size": arg.size, "seed": arg.seed, "length": arg.model, "seeds": seeds})
+    if arg.keep:
+        config.selection.keep = arg.keep
     config.ablations = ConfigDict({"names": tuple(selection.ABLATIONS), "after": "quality"})
     return config
 

@@ -398,7 +398,7 @@ def test_the_config_names_what_does_not_exist(kind):
 def test_the_docstring_of_the_config_lacks_its_paper_or_a_command_is_wrong():
     assert "arXiv 2501.19393" in page.__doc__ and "\nMEASURED" in page.__doc__
     lines = [line.split() for line in page.__doc__.splitlines() if line.startswith("  python ")]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for *command, value in (line[:4] for line in lines):
         assert command == ["python", "scripts/curate.py", "--config"]
         file, _, argument = value.partition(":")

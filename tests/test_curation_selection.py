@@ -74,6 +74,25 @@ def test_a_rank_lies_outside_of_the_list(count):
     assert ranks == sorted(ranks) and ranks[0] == 0 and max(ranks) <= count - 1
 
 
+def test_length_chooses_the_failed_attempts():
+    """Where programs write the traces, a failed attempt makes one long: s1's rule draws nothing else."""
+    tries = {f"{domain}-{i:03}": 2 if i % 10 >= 6 else 1 for domain in "ab" for i in range(500)}
+    pool = [Trace(key, "q", "t", "a", domain=key[0], metadata={"tries": count}) for key, count in tries.items()]
+    lengths = {key: int(key[2:]) + 1000 * count for key, count in tries.items()}
+    assert Counter(tries[key] for key in selection.curated(pool, lengths, 200, 0)) == {2: 200}
+    kept = selection.curated(pool, lengths, 200, 0, keep="tries")
+    share = sum(tries[key] == 2 for key in kept) / len(kept)
+    assert abs(share - 0.4) < 3.3 * (0.24 / 200) ** 0.5 and len(set(kept)) == 200
+    assert 70 < Counter(key[0] for key in kept)["a"] < 130  # domains uniformly
+    for count in (1, 2):  # of each kind still the longest
+        ranks = sorted((key for key in tries if key[0] == "a" and tries[key] == count), key=lambda key: -lengths[key])
+        taken = [ranks.index(key) for key in kept if key in ranks]
+        assert max(taken) < 2 * len(taken)
+    assert len(set(selection.curated(pool[:20], lengths, 20, 0, keep="tries"))) == 20  # to the last one
+    with pytest.raises(InputError, match="1 of 1000 traces, 'a-000' among them, have no 'tries' in their metadata"):
+        selection.curated([Trace("a-000", "q", "t", "a", domain="a"), *pool[1:]], lengths, 10, 0, keep="tries")
+
+
 def test_seeds_are_drawn_or_wrong_answers_become_seeds():
     def one(key, source, correct):
         return Trace(key, "q", "t", "a", source=source, domain=key[0], metadata={"correct": correct})

@@ -6,11 +6,15 @@
     diverse  "1K-diverse": a domain uniformly, in it a trace uniformly
     longest  "1K-longest"
 
+What programs write is long where attempts fail, so length draws failures: all of a thousand (docs/results.md, ablation). `keep`
+names what length may not choose: "tries" keeps their shares.
+
 Each is a function of (traces, lengths, size, seed) and of no order: equal lengths are ranked by id. s1's code differs from its
 paper: from 700 on it draws domains in proportion to a mix of benchmarks. This file follows the paper.
 """
 
 import fnmatch
+import itertools
 import math
 import random
 from collections import defaultdict
@@ -27,21 +31,33 @@ S1_SEEDS = (("*aime*", 0), ("*gpqa*", 0), ("*openaimath*", 5600))
 
 
 def curated(
-    traces: Sequence[Trace], lengths: Lengths, size: int, seed: int, seeds: Sequence[tuple[str, int]] = SEEDS
+    traces: Sequence[Trace],
+    lengths: Lengths,
+    size: int,
+    seed: int,
+    seeds: Sequence[tuple[str, int]] = SEEDS,
+    keep: str = "",
 ) -> list[str]:
     """Ids, the seeds first, then in the order of their draw.
 
     Args:
       seeds: (pattern of the source, length): traces with metadata["correct"], of such a source and longer than that, are taken
         without a draw.
-    Raises InputError when there are fewer than `size` traces, or more seeds.
+      keep: of the metadata; in each domain its values are drawn with the shares that they have there, and ranks in length are
+        those among traces of one value. "" is s1's rule.
+    Raises InputError when there are fewer than `size` traces, more seeds, or traces without what is to be kept.
     """
     enough(traces, size)
+    if keep and (lacking := [trace.id for trace in traces if keep not in trace.metadata]):
+        raise InputError(
+            f"selection: {len(lacking)} of {len(traces)} traces, {lacking[0]!r} among them, have no {keep!r} in their metadata "
+            "whose shares could be kept; name another selection.keep, or none"
+        )
     chosen = sorted(trace.id for trace in traces if is_seed(trace, lengths[trace.id], seeds))
     if len(chosen) > size:
         raise InputError(f"selection: the seed rules take {len(chosen)} traces, more than size {size}; narrow them")
-    left = _by_domain(traces, without=set(chosen))
-    for ids in left.values():
+    left = _by_domain(traces, keep, without=set(chosen))
+    for ids in (ids for parts in left.values() for ids in parts):
         ids.sort(key=lambda name: (-lengths[name], name))
     return chosen + _draw(left, size - len(chosen), seed, _geometric)
 
@@ -56,7 +72,7 @@ def diverse(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int) -> 
     """Ids, uniformly over domains and inside of each. Raises InputError when there are fewer than `size` traces."""
     enough(traces, size)
     left = _by_domain(traces)
-    for ids in left.values():
+    for ids in (ids for parts in left.values() for ids in parts):
         ids.sort()
     return _draw(left, size, seed, lambda count, chance: int(count * chance))
 
@@ -77,25 +93,35 @@ def is_seed(trace: Trace, length: int, seeds: Sequence[tuple[str, int]]) -> bool
     return right and any(fnmatch.fnmatchcase(source, pattern.lower()) and length > least for pattern, least in seeds)
 
 
-def _by_domain(traces: Sequence[Trace], without: set[str] = frozenset()) -> dict[str, list[str]]:
-    left = defaultdict(list)
+def _by_domain(traces: Sequence[Trace], keep: str = "", without: set[str] = frozenset()) -> dict[str, list[list[str]]]:
+    """{domain: [ids of a value of `keep`, …]}."""
+    left = defaultdict(lambda: defaultdict(list))
     for trace in traces:
         if trace.id not in without:
-            left[trace.domain].append(trace.id)
-    return {domain: left[domain] for domain in sorted(left)}
+            left[trace.domain][str(trace.metadata[keep]) if keep else ""].append(trace.id)
+    return {domain: [left[domain][value] for value in sorted(left[domain])] for domain in sorted(left)}
 
 
-def _draw(left: dict[str, list[str]], count: int, seed: int, place) -> list[str]:
+def _draw(left: dict[str, list[list[str]]], count: int, seed: int, place) -> list[str]:
     """`count` ids; consumes `left`. `place(length of a list, chance)` says which of a list a uniform number means."""
     # Of `random` only random() is the same in all versions of Python, and a seed that is text is hashed the same everywhere.
     chances, domains, out = random.Random(f"selection/{seed}"), list(left), []
     for _ in range(count):
         domain = domains[int(chances.random() * len(domains))]
-        ids = left[domain]
+        parts = left[domain]
+        ids = parts[0] if len(parts) == 1 else _by_share(parts, chances.random())
         out.append(ids.pop(place(len(ids), chances.random())))
-        if not ids:
+        left[domain] = [part for part in parts if part]
+        if not left[domain]:
             domains.remove(domain)
     return out
+
+
+def _by_share(parts: list[list[str]], chance: float) -> list[str]:
+    """The part that holds the uniform number `chance` if each is as wide as it is long."""
+    place = int(chance * sum(map(len, parts)))
+    ends = itertools.accumulate(map(len, parts))
+    return next(part for part, end in zip(parts, ends, strict=True) if place < end)
 
 
 def _geometric(count: int, chance: float) -> int:

@@ -8,7 +8,7 @@
 
 The configuration is plain data: `pool` (sources, teacher, split), `against` ({label: task of an evaluation set}), `stages`
 (filters in their order, modules of `reasoning.data.curation` or dotted ones), `<filter>` (its settings), `selection` (size, seed,
-seeds, length) and `ablations` (names, and `after` which filter they draw). A pool may lack thinking or answers if a filter
+seeds, length, keep) and `ablations` (names, and `after` which filter they draw). A pool may lack thinking or answers if a filter
 "complete" counts them. Everything is a function of the traces: the order of files, lines and hashes changes no byte.
 """
 
@@ -202,7 +202,8 @@ def _select(config: Mapping[str, Any], pool: Mapping[str, Trace], steps: Sequenc
         lengths = {name: length(pool[name].thinking) for name in bar}
     size, seed = part["size"], part.get("seed", 0)
     seeds = [(pattern, least) for pattern, least in part.get("seeds") or ()]
-    selected = {"curated": selection.curated([pool[name] for name in left], lengths, size, seed, seeds)}
+    keep = part.get("keep") or ""
+    selected = {"curated": selection.curated([pool[name] for name in left], lengths, size, seed, seeds, keep)}
     for name in names:
         selected[name] = selection.ABLATIONS[name]([pool[one] for one in wide], lengths, size, seed)
     return {"unit": unit, "lengths": lengths, "selected": selected}
