@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reasoning.errors import InputError
 from reasoning.processes import Processes
-from reasoning.train.batching import Batch, Batches, Layout, plan
+from reasoning.train.batching import Batch, Batches, Layout, filled, fuller, plan
 from reasoning.train.examples import Example
 from reasoning.train.packing import pack
 
@@ -106,6 +106,22 @@ def test_every_step_is_a_program_of_its_own():
     assert 2 < len(bucketed.shapes(3)) <= 12
     waste = [1 - (batch.segments > 0).mean() for batch in (next(bucketed) for _ in range(bucketed.steps))]
     assert np.mean(waste) < 0.35
+
+
+def test_rows_that_nearly_hold_two_examples_are_half_empty_and_nobody_is_told():
+    lengths = np.random.default_rng(0).integers(170, 210, 160).tolist()
+    layout = Layout("packed", examples=8)
+    row, then, now = fuller(lengths, layout)
+    assert 380 <= row <= 420 and row % 16 == 0 and then > 0.9 and now < 0.8
+    better = Layout("packed", examples=8, max_tokens=row)
+    assert next(Batches(examples(*lengths), better)).tokens.shape[2] == row
+    assert fuller(lengths, better) is None and fuller(lengths, Layout("padded", examples=8)) is None
+    # What is counted is what a step computes: micro-batches with a target, with all of their rows.
+    for rows in (1, 2, 4):
+        stream = Batches(examples(*lengths), Layout("packed", examples=8, rows=rows))
+        micro = [(segments, loss) for _ in range(stream.steps) for _, segments, _, loss in [next(stream)]]
+        computed = sum(one.size for segments, loss in micro for one, wanted in zip(segments, loss, strict=True) if wanted.any())
+        assert filled(lengths, stream.layout) == sum(lengths) / computed
 
 
 @pytest.mark.parametrize(

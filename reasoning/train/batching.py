@@ -24,6 +24,7 @@ from reasoning.train.packing import pack
 
 LAYOUTS = ("packed", "bucketed", "padded")
 ROUND = 64  # rows are a multiple of this, in tokens
+TRIED = 3200  # examples by which the lengths of rows are compared
 WINDOW = 50  # batches of random examples within which similar lengths are brought together
 
 
@@ -113,6 +114,29 @@ def check(lengths: Sequence[int], layout: Layout) -> int:
     if longest > limit:
         raise InputError(f"an example has {longest} tokens and a row {limit}; raise max_tokens, or leave long examples out")
     return limit
+
+
+def filled(lengths: Sequence[int], layout: Layout) -> float:
+    """Which share of the tokens of an epoch is no padding; micro-batches are filled up with rows of it. Raises InputError."""
+    steps = plan(lengths, layout, 0)
+    return sum(lengths) / sum(-(-len(step.rows) // layout.rows) * layout.rows * step.length for step in steps)
+
+
+def fuller(lengths: Sequence[int], layout: Layout) -> tuple[int, float, float] | None:
+    """(row length, its share that is no padding, the share now) of a packed layout that wastes less, or None.
+
+    Where two examples nearly fit a row, half of it is lost. Rows of up to twice the longest example are tried, for the memory
+    that longer ones take, on at most `TRIED` examples; a gain of less than 5 % is none. Raises InputError.
+    """
+    if layout.kind != "packed":
+        return None
+    lengths = lengths[:TRIED]
+    longest = max(lengths)
+    unit = max(16, 1 << longest.bit_length() - 6)
+    rows = range(-(-longest // unit) * unit, 2 * longest + unit, unit)
+    shares = {row: filled(lengths, dataclasses.replace(layout, max_tokens=row)) for row in rows}
+    best, now = max(shares, key=lambda row: (shares[row], -row)), filled(lengths, layout)
+    return (best, shares[best], now) if shares[best] > 1.05 * now else None
 
 
 def micro_batches(step: Step, rows: int) -> int:

@@ -33,7 +33,7 @@ from reasoning.models.model import Model
 from reasoning.processes import ALONE, Processes
 from reasoning.records import exclusive
 from reasoning.train import identity, settings, speed, trials
-from reasoning.train.batching import Batches
+from reasoning.train.batching import Batches, fuller
 from reasoning.train.checkpoints import Checkpoints, Info
 from reasoning.train.examples import FORMS, encode_all
 from reasoning.train.learner import Learner
@@ -76,9 +76,13 @@ def train(
         unseen = encode(held_out).examples if held_out else []
         layout = settings.layout(config)
         batches = Batches(encoded.examples, layout, processes)
-        total = settings.total_steps(config, [len(example.ids) for example in encoded.examples])
+        lengths = [len(example.ids) for example in encoded.examples]
+        total = settings.total_steps(config, lengths)
         if processes.leads and show:
             print(f"{encoded.counts}; {total} steps of {layout.examples} examples", file=sys.stderr)
+            if better := fuller(lengths, layout):
+                row, then, now = better
+                print(f"rows are {now:.0%} full; {then:.0%} with --config.batches.row_tokens={row}", file=sys.stderr)
 
         # ------------------------------------------------------------------ is it this directory's run?
         data = identity.digest_of([*encoded.examples, *unseen])
