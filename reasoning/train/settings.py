@@ -3,7 +3,8 @@
 model            any that `reasoning.load` takes
 seed             of the data's order, of the draw of held-out traces, of adapters and of evaluations
 traces           file, form (`reasoning.train.examples.FORMS`), held_out (how many are not trained on), max_tokens, too_long
-batches          layout, examples a step, rows of a micro-batch, row_tokens (0: the longest example's; a run says which would be fuller)
+batches          layout, examples a step, rows of a micro-batch, row_tokens (0: the longest example's; a run
+                 says which would be fuller)
 epochs, max_steps, tokens
                  how long: epochs; if > 0, so many steps; if > 0, as many steps as take so many tokens (padding left out)
 optimizer        name, learning_rate, schedule, warmup, b1, b2, eps, weight_decay, clip, momentum
