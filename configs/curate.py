@@ -58,9 +58,7 @@ def get_config(arg=None):
         config.sample = ConfigDict({"size": arg.sample, "seed": arg.seed})
         config.difficulty = ConfigDict({"share": 0.5, "models": {"small": _attempt(arg.model, natural)}})
     seeds = selection.S1_SEEDS if natural else ()
-    config.selection = ConfigDict({"size": arg.size, "seed": arg.seed, "length": arg.model, "seeds": seeds})
-    if arg.keep:
-        config.selection.keep = arg.keep
+    config.selection = ConfigDict({"size": arg.size, "seed": arg.seed, "length": arg.model, "seeds": seeds, "keep": arg.keep})
     config.ablations = ConfigDict({"names": tuple(selection.ABLATIONS), "after": "quality"})
     return config
 

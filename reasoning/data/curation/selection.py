@@ -18,7 +18,8 @@ import itertools
 import math
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from reasoning.data.curation.why import lot
 from reasoning.data.traces import Trace
@@ -56,9 +57,7 @@ def curated(
     chosen = sorted(trace.id for trace in traces if is_seed(trace, lengths[trace.id], seeds))
     if len(chosen) > size:
         raise InputError(f"selection: the seed rules take {len(chosen)} traces, more than size {size}; narrow them")
-    left = _by_domain(traces, keep, without=set(chosen))
-    for ids in (ids for parts in left.values() for ids in parts):
-        ids.sort(key=lambda name: (-lengths[name], name))
+    left = _by_domain(traces, lambda name: (-lengths[name], name), keep, without=set(chosen))
     return chosen + _draw(left, size - len(chosen), seed, _geometric)
 
 
@@ -71,9 +70,7 @@ def random_draw(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int)
 def diverse(traces: Sequence[Trace], lengths: Lengths, size: int, seed: int) -> list[str]:
     """Ids, uniformly over domains and inside of each. Raises InputError when there are fewer than `size` traces."""
     enough(traces, size)
-    left = _by_domain(traces)
-    for ids in (ids for parts in left.values() for ids in parts):
-        ids.sort()
+    left = _by_domain(traces, lambda name: name)
     return _draw(left, size, seed, lambda count, chance: int(count * chance))
 
 
@@ -93,13 +90,15 @@ def is_seed(trace: Trace, length: int, seeds: Sequence[tuple[str, int]]) -> bool
     return right and any(fnmatch.fnmatchcase(source, pattern.lower()) and length > least for pattern, least in seeds)
 
 
-def _by_domain(traces: Sequence[Trace], keep: str = "", without: set[str] = frozenset()) -> dict[str, list[list[str]]]:
-    """{domain: [ids of a value of `keep`, …]}."""
+def _by_domain(
+    traces: Sequence[Trace], order: Callable[[str], Any], keep: str = "", without: set[str] = frozenset()
+) -> dict[str, list[list[str]]]:
+    """{domain: [ids of a value of `keep`, in their order, …]}."""
     left = defaultdict(lambda: defaultdict(list))
     for trace in traces:
         if trace.id not in without:
             left[trace.domain][str(trace.metadata[keep]) if keep else ""].append(trace.id)
-    return {domain: [left[domain][value] for value in sorted(left[domain])] for domain in sorted(left)}
+    return {domain: [sorted(left[domain][value], key=order) for value in sorted(left[domain])] for domain in sorted(left)}
 
 
 def _draw(left: dict[str, list[list[str]]], count: int, seed: int, place) -> list[str]:

@@ -59,11 +59,11 @@ class Report:
             "\n".join(f"- {row[0]}: {row[5]}" for row in self.funnel if row[5]),
             render(header, [[str(cell) for cell in row] for row in rows[:SHOWN]]) + more,
             f"Length of the thinking in {self.unit}:",
-            self._lengths(render),
+            self._table_of_lengths(render),
         ]
         return "\n\n".join([*parts, *(f"Warning: {one}" for one in self.warnings)])
 
-    def _lengths(self, render) -> str:
+    def _table_of_lengths(self, render) -> str:
         told = [row[-1] is not None for row in self.lengths]
         rows = [(row[0], *(f"{cell:.0f}" for cell in row[1:-1])) for row in self.lengths]
         if not any(told):
@@ -76,10 +76,8 @@ def report(made: Curated) -> Report:
     """Writes the report of a finished curation. Raises InputError if it cannot be written."""
     out = made.workdir / "report"
     sets = _sets(made)
-    lengths = [
-        (*_lengths(name, [made.lengths[one] for one in ids]), _mistaken([made.traces[one] for one in ids]))
-        for name, ids in sets.items()
-    ]
+    measured = {name: [made.lengths[one] for one in ids] for name, ids in sets.items()}
+    lengths = [(*_lengths(name, measured[name]), _mistaken([made.traces[one] for one in ids])) for name, ids in sets.items()]
     found = Report(
         title=f"{len(made.traces):,} traces of {', '.join(made.config['pool']['sources'])}",
         funnel=[_row(step) for step in made.steps] + [_selected(made)],
@@ -96,8 +94,7 @@ def report(made: Curated) -> Report:
     write_atomic(out / "lengths.csv", tables.comma_separated(LENGTHS, found.lengths))
     write_json(out / "curation.json", _plain(found))
     write_atomic(found.pictures[0], curation_picture.draw_funnel([(row[0], row[1], row[2]) for row in found.funnel], found.title))
-    drawn = {name: [made.lengths[one] for one in ids] for name, ids in sets.items()}
-    write_atomic(found.pictures[1], curation_picture.draw_lengths(drawn, made.unit, found.title))
+    write_atomic(found.pictures[1], curation_picture.draw_lengths(measured, made.unit, found.title))
     return found
 
 
