@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Which traces help? A small model fine-tuned on 1,000 curated, random and longest traces, at equal examples and at equal tokens,
-# several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1). The sets are drawn once.
+# several seeds each, and asked held-out problems of every family (s1, arXiv 2501.19393, section 5.1). The sets are drawn once;
+# one more, "kept", is curated where length may not choose failed attempts (configs/curate.py:keep=tries).
 # Can be stopped and started again; what is evaluated is not asked for again, and its checkpoints (3 GB) go. On one core some 60
 # minutes a training, 25 with LEVEL=short and bfloat16, and there are 15; where equal tokens are as many steps as equal examples,
 # they are the same run.
@@ -8,6 +9,7 @@
 #     scripts/ablation.sh                                       # everything, in runs/ablation
 #     LEVEL=short scripts/ablation.sh                           # two families, short traces: runs/ablation-short
 #     SEEDS="0" SETS="curated random" scripts/ablation.sh       # part of it
+#     SETS="curated kept kept-tokens" scripts/ablation.sh       # and a set that is not asked for by default
 #     TRAIN="--config.step.compute_dtype=bfloat16" scripts/ablation.sh    # flags of scripts/train_sft.py; EVALUATE: of evaluate.py
 #
 # Environment: LEVEL (full), OUT, SEEDS (0 1 2), SETS, FAMILIES, PROBLEMS (200), EPOCHS (1), EXAMPLES a step (8)
@@ -34,6 +36,7 @@ same_steps() {
   "$python" -c 'import json, sys; tokens = [json.loads(line)["tokens"] for line in open(sys.argv[1])]
 sys.exit(not sum(tokens[:-1]) < int(sys.argv[2]) <= sum(tokens))' "$@"
 }
+drawn() { case $1 in kept*) echo "$OUT/kept/curated.jsonl" ;; *) echo "$OUT/curated/${1%-tokens}.jsonl" ;; esac; }
 spent() { "$python" -c 'import json, sys; print(int(sum(json.loads(line)["tokens"] for line in open(sys.argv[1]))))' "$1"; }
 
 mkdir -p "$OUT"
@@ -41,7 +44,9 @@ settings="PROBLEMS=$PROBLEMS EPOCHS=$EPOCHS EXAMPLES=$EXAMPLES TRAIN='${TRAIN:-}
 [ -e "$OUT/settings" ] || echo "$settings" >"$OUT/settings"
 [ "$settings" = "$(cat "$OUT/settings")" ] || { echo "$OUT was made with $(cat "$OUT/settings"); name another OUT" >&2; exit 2; }
 [ -e "$OUT/pool.jsonl" ] || "$python" scripts/generate_traces.py --config "configs/traces.py:level=$LEVEL" --output "$OUT/pool.jsonl"
-run curate "curate.py:level=$LEVEL,pool=$OUT/pool.jsonl,difficulty=false" "$OUT/curated"
+pool=level=$LEVEL,pool=$OUT/pool.jsonl,difficulty=false
+run curate "curate.py:$pool" "$OUT/curated"
+case " $SETS" in *" kept"*) run curate "curate.py:$pool,keep=tries" "$OUT/kept" ;; esac
 
 for seed in $SEEDS; do
   for set in $SETS; do
@@ -56,7 +61,7 @@ for seed in $SEEDS; do
         continue
       fi ;;
     esac
-    run train_sft "sft.py:traces=$OUT/curated/${set%-tokens}.jsonl,seed=$seed,$long" "$of" \
+    run train_sft "sft.py:traces=$(drawn "$set"),seed=$seed,$long" "$of" \
       --config.batches.examples="$EXAMPLES" --config.batches.rows=1 --config.evaluation.every=0 ${TRAIN:-}  # rows of a CPU
     trained "$of"
     for family in $FAMILIES; do
