@@ -41,7 +41,10 @@ spent() { "$python" -c 'import json, sys; print(int(sum(json.loads(line)["tokens
 
 mkdir -p "$OUT"
 settings="PROBLEMS=$PROBLEMS EPOCHS=$EPOCHS EXAMPLES=$EXAMPLES TRAIN='${TRAIN:-}' EVALUATE='${EVALUATE:-}'"
-[ -e "$OUT/settings" ] || echo "$settings" >"$OUT/settings"
+if [ ! -e "$OUT/settings" ]; then
+  ! compgen -G "$OUT/*-[0-9]*" >/dev/null || { echo "$OUT has runs, but no file that says how they were made; name another OUT" >&2; exit 2; }
+  echo "$settings" >"$OUT/settings"
+fi
 [ "$settings" = "$(cat "$OUT/settings")" ] || { echo "$OUT was made with $(cat "$OUT/settings"); name another OUT" >&2; exit 2; }
 [ -e "$OUT/pool.jsonl" ] || "$python" scripts/generate_traces.py --config "configs/traces.py:level=$LEVEL" --output "$OUT/pool.jsonl"
 pool=level=$LEVEL,pool=$OUT/pool.jsonl,difficulty=false
@@ -57,11 +60,14 @@ for seed in $SEEDS; do
       trained "$OUT/curated-$seed"
       tokens=$(spent "$OUT/curated-$seed/metrics.jsonl") long=tokens=$tokens
       if evaluated "$equal" && same_steps "$equal/metrics.jsonl" "$tokens"; then
-        for one in "" $FAMILIES; do ln -sfn "$(basename "$equal")${one:+-$one}" "$of${one:+-$one}"; done
+        for one in "" $FAMILIES; do
+          rm -rf "$of${one:+-$one}"  # begun before its twin was evaluated
+          ln -s "$(basename "$equal")${one:+-$one}" "$of${one:+-$one}"
+        done
         continue
       fi ;;
     esac
-    run train_sft "sft.py:traces=$(drawn "$set"),seed=$seed,$long" "$of" \
+    [ -d "$of/model" ] || run train_sft "sft.py:traces=$(drawn "$set"),seed=$seed,$long" "$of" \
       --config.batches.examples="$EXAMPLES" --config.batches.rows=1 --config.evaluation.every=0 ${TRAIN:-}  # rows of a CPU
     trained "$of"
     for family in $FAMILIES; do
@@ -72,7 +78,7 @@ for seed in $SEEDS; do
   echo "seed $seed is done"
 done
 
-for family in $FAMILIES; do
+{ echo "Seeds $SEEDS, at $(git rev-parse --short HEAD 2>/dev/null || echo "no commit")"; for family in $FAMILIES; do
   for set in $SETS; do
     [ "$set" = curated ] && continue
     sides=()
@@ -80,4 +86,4 @@ for family in $FAMILIES; do
     printf '\n%s: curated − %s\n\n' "$family" "$set"
     "$python" scripts/contrast.py --label free "${sides[@]}"
   done
-done | tee "$OUT/contrasts.txt"
+done; } | tee "$OUT/contrasts.txt"

@@ -317,31 +317,56 @@ def test_a_report_tells_other_numbers_than_the_files(path, tmp_path):
         assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_draw_of_the_longest_is_a_draw_of_mistakes_and_nobody_is_told(path, tmp_path):
-    def marked(number):
-        """Of the 60 traces the longest `number` take something back."""
-        return [
-            dataclasses.replace(trace, metadata={"mistakes": ["1 + 1 = 3"] if int(trace.id[2:]) >= 60 - number else []})
-            for trace in pool()[:60]
-        ]
+def written(failing):
+    """The 60 traces of `pool`, of which those of the places `failing` (0 is the shortest) fail first."""
+    return [
+        dataclasses.replace(trace, metadata={"tries": 1 + (place in failing), "mistakes": ["1 + 1 = 3"] * (place in failing)})
+        for place, trace in enumerate(pool()[:60])
+    ]
 
-    def told(traces, name):
-        write_traces(tmp_path / f"{name}.jsonl", traces)
-        settings = config(tmp_path / f"{name}.jsonl", stages=["complete", "quality"])
-        settings = {key: settings[key] for key in settings.keys() - {"sample", "difficulty"}}
-        return curation_report.report(curate(settings, tmp_path / name, show=False))
 
-    found = told(marked(15), "some")
-    shares = {row[0]: row[-1] for row in found.lengths}
-    assert shares["after all filters"] == 0.25 and shares["longest"] == 1.0 and "| 1.00 |" in found.table.read_text()
-    line = "100% of the set longest take back a mistake, 25% of what it was drawn from"
+def drawn(tmp_path, name, traces, stages=("complete", "quality"), **changes):
+    """The report of a curation of these traces, without a model, and its directory."""
+    write_traces(tmp_path / f"{name}.jsonl", traces)
+    settings = config(tmp_path / f"{name}.jsonl", stages=list(stages), **changes)
+    settings = {key: settings[key] for key in settings.keys() - {"sample", "difficulty"}}
+    return curation_report.report(curate(settings, tmp_path / name, show=False))
+
+
+def test_a_draw_of_the_longest_is_a_draw_of_failures_and_nobody_is_told(tmp_path):
+    found = drawn(tmp_path, "some", written(range(45, 60)))
+    shares = {row[0]: row[-2:] for row in found.lengths}
+    assert shares["after all filters"] == (0.25, 0.25) and shares["longest"] == (1.0, 1.0)
+    assert "| failing first | with a mistake |" in found.table.read_text() and "| 1.00 | 1.00 |" in found.table.read_text()
+    line = "in 100% of the set longest a first attempt fails, in 25% of what it was drawn from"
     assert [one for one in found.warnings if one.startswith(line)]
     assert not [one for one in found.warnings if "the set diverse" in one]
-    assert not [one for one in told(marked(60), "all").warnings if "take back" in one]
-    # A pool that does not tell has no such column.
-    silent = told(marked(15)[1:] + pool()[:1], "mixed")
-    assert {row[-1] for row in silent.lengths if row[0] in ("after all filters", "longest")} == {None, 1.0}
-    assert "with a mistake" not in told(pool()[:60], "silent").text()
+    assert not [one for one in drawn(tmp_path, "all", written(range(60))).warnings if "attempt fails" in one]
+    # Fewer failures teach none, and a failure that states nothing false (countdown) counts too.
+    assert not [one for one in drawn(tmp_path, "short", written(range(45))).warnings if "attempt fails" in one]
+    honest = [dataclasses.replace(one, metadata={**one.metadata, "mistakes": []}) for one in written(range(45, 60))]
+    assert [one for one in drawn(tmp_path, "honest", honest).warnings if one.startswith(line)]
+    # A pool that does not tell has no such columns.
+    silent = drawn(tmp_path, "mixed", written(range(45, 60))[1:] + pool()[:1])
+    assert {row[-2:] for row in silent.lengths if row[0] in ("after all filters", "longest")} == {(None, None), (1.0, 1.0)}
+    assert "failing" not in drawn(tmp_path, "silent", pool()[:60]).text()
+
+
+def test_curated_is_compared_with_what_it_was_not_drawn_from(tmp_path):
+    """Where a filter behind the source of the ablations leaves failures alone, it was the filter, not the draw."""
+    kept = {"ablations": {"names": ["longest"], "after": "complete"}, "quality": {"min_words": 31}}
+    found = drawn(tmp_path, "late", written(range(30, 60)), **kept)
+    shares = {row[0]: row[-2] for row in found.lengths}
+    assert shares == {"after complete": 0.5, "after all filters": 1.0, "curated": 1.0, "longest": 1.0}
+    assert [one.partition(" a first")[0] for one in found.warnings if "attempt fails" in one] == ["in 100% of the set longest"]
+
+
+def test_the_funnel_forgets_what_length_may_not_choose(tmp_path):
+    selected = {}
+    for keep in ("", "tries"):
+        found = drawn(tmp_path, f"kept{keep}", written(range(40, 60)), selection={**config("")["selection"], "keep": keep})
+        selected[keep] = {row[0]: row[-2] for row in found.lengths}["curated"]
+    assert selected[""] > 0.8 and selected["tries"] < 0.7
 
 
 @pytest.mark.slow

@@ -91,6 +91,9 @@ def test_length_chooses_the_failed_attempts():
     assert len(set(selection.curated(pool[:20], lengths, 20, 0, keep="tries"))) == 20  # to the last one
     with pytest.raises(InputError, match="1 of 1000 traces, 'a-000' among them, have no 'tries' in their metadata"):
         selection.curated([Trace("a-000", "q", "t", "a", domain="a"), *pool[1:]], lengths, 10, 0, keep="tries")
+    false = [Trace(one.id, "q", "t", "a", domain="a", metadata={"mistakes": ["1 = 2"]}) for one in pool]
+    with pytest.raises(InputError, match="'mistakes' is a list in the metadata"):
+        selection.curated(false, lengths, 10, 0, keep="mistakes")
 
 
 def test_seeds_are_drawn_or_wrong_answers_become_seeds():

@@ -1,5 +1,6 @@
 """Batches: every example once an epoch, whatever the layout, and a stream that can be continued anywhere."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from reasoning.errors import InputError
 from reasoning.processes import Processes
-from reasoning.train.batching import Batch, Batches, Layout, filled, fuller, plan
+from reasoning.train.batching import TRIED, Batch, Batches, Layout, filled, fuller, plan
 from reasoning.train.examples import Example
 from reasoning.train.packing import pack
 
@@ -116,6 +117,11 @@ def test_rows_that_nearly_hold_two_examples_are_half_empty_and_nobody_is_told():
     better = Layout("packed", examples=8, max_tokens=row)
     assert next(Batches(examples(*lengths), better)).tokens.shape[2] == row
     assert fuller(lengths, better) is None and fuller(lengths, Layout("padded", examples=8)) is None
+    # Advice counts all examples, though it tries it on the first of many, and short ones are no trouble.
+    many = np.random.default_rng(0).integers(170, 210, TRIED).tolist() + [900] * 10
+    row, then, now = fuller(many, layout)
+    assert row >= 900 and now == filled(many[:TRIED], dataclasses.replace(layout, max_tokens=1024))
+    assert fuller([5] * 100, layout)[0] == 16 and fuller([20, 25, 31] * 10, layout) is None
     # What is counted is what a step computes: micro-batches with a target, with all of their rows.
     for rows in (1, 2, 4):
         stream = Batches(examples(*lengths), Layout("packed", examples=8, rows=rows))

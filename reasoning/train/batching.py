@@ -130,12 +130,11 @@ def fuller(lengths: Sequence[int], layout: Layout) -> tuple[int, float, float] |
     """
     if layout.kind != "packed":
         return None
-    lengths = lengths[:TRIED]
-    longest = max(lengths)
-    unit = max(16, 1 << longest.bit_length() - 6)
+    limit, longest = check(lengths, layout), max(lengths)
+    unit = 1 << max(4, longest.bit_length() - 6)
     rows = range(-(-longest // unit) * unit, 2 * longest + unit, unit)
-    shares = {row: filled(lengths, dataclasses.replace(layout, max_tokens=row)) for row in rows}
-    best, now = max(shares, key=lambda row: (shares[row], -row)), filled(lengths, layout)
+    shares = {row: filled(lengths[:TRIED], dataclasses.replace(layout, max_tokens=row)) for row in {*rows, limit}}
+    best, now = max(rows, key=lambda row: (shares[row], -row)), shares[limit]
     return (best, shares[best], now) if shares[best] > 1.05 * now else None
 
 

@@ -46,9 +46,11 @@ def curated(
         without a draw.
       keep: of the metadata; in each domain its values are drawn with the shares that they have there, and ranks in length are
         those among traces of one value. "" is s1's rule.
-    Raises InputError when there are fewer than `size` traces, more seeds, or traces without what is to be kept.
+    Raises InputError when there are fewer than `size` traces, more seeds, or traces of which `keep` cannot be told.
     """
     enough(traces, size)
+    if any(isinstance(trace.metadata.get(keep), list | dict) for trace in traces):
+        raise InputError(f"selection: {keep!r} is a list in the metadata, which has no shares; keep a number or a word")
     if keep and (lacking := [trace.id for trace in traces if keep not in trace.metadata]):
         raise InputError(
             f"selection: {len(lacking)} of {len(traces)} traces, {lacking[0]!r} among them, have no {keep!r} in their metadata "

@@ -1,7 +1,8 @@
 """What a curation did: how many traces each filter took and why, which domains and lengths are left.
 
-Where a trace says what is false in it (metadata "mistakes", as the programs of `reasoning.data.writers` do), the report counts
-the traces of each set that take something back: a rule that draws long ones draws these, and they are what a model then learns.
+Where traces say how many attempts they make and what is false in them (metadata "tries" and "mistakes", as the programs of
+`reasoning.data.writers` do), the report counts those of each set whose first attempt fails, and those that state something
+false: a rule that draws long ones draws these, and they are what a model then learns.
 
 report/curation.md   all of it, as printed;  curation.json  the same with all digits
 report/funnel.csv    a line a filter;  domains.csv, lengths.csv  a line a domain, a set
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from reasoning.data.traces import Trace
 from reasoning.evaluation.curation import picture as curation_picture
 from reasoning.evaluation.curation.funnel import Curated, Step
 from reasoning.evaluation.reports import tables
@@ -25,9 +25,11 @@ SUSPICIOUS = (0.01, 0.95)  # a filter that drops a smaller or a larger share is 
 DRAWS = ("sample",)  # they drop what they are told to
 FUNNEL, LENGTHS = (
     ("filter", "in", "out", "dropped", "share", "reasons"),
-    ("set", "traces", "mean", "5 %", "median", "95 %", "longest", "with a mistake"),
+    ("set", "traces", "mean", "5 %", "median", "95 %", "longest", "failing first", "with a mistake"),
 )
-DRIFT = 0.2  # a set whose share of traces with a mistake differs by more from what it was drawn from warns
+TOLD = 2  # of these, the last ones: shares of what traces tell of themselves
+DRIFT = 0.2  # a set warns whose share of traces that fail first is larger by more than in what it was drawn from
+UNTOLD = "–"
 SHOWN = 30  # domains in the text; domains.csv has all
 
 
@@ -64,12 +66,10 @@ class Report:
         return "\n\n".join([*parts, *(f"Warning: {one}" for one in self.warnings)])
 
     def _table_of_lengths(self, render) -> str:
-        told = [row[-1] is not None for row in self.lengths]
-        rows = [(row[0], *(f"{cell:.0f}" for cell in row[1:-1])) for row in self.lengths]
-        if not any(told):
-            return render(LENGTHS[:-1], rows)
-        shares = [f"{row[-1]:.2f}" if known else "–" for row, known in zip(self.lengths, told, strict=True)]
-        return render(LENGTHS, [(*row, share) for row, share in zip(rows, shares, strict=True)])
+        rows = [(row[0], *(f"{cell:.0f}" for cell in row[1:-TOLD]), *map(_share, row[-TOLD:])) for row in self.lengths]
+        columns = [one for one in zip(LENGTHS, *rows, strict=True) if any(cell != UNTOLD for cell in one[1:])]
+        header, *rows = zip(*columns, strict=True)
+        return render(header, rows)
 
 
 def report(made: Curated) -> Report:
@@ -77,7 +77,9 @@ def report(made: Curated) -> Report:
     out = made.workdir / "report"
     sets = _sets(made)
     measured = {name: [made.lengths[one] for one in ids] for name, ids in sets.items()}
-    lengths = [(*_lengths(name, measured[name]), _mistaken([made.traces[one] for one in ids])) for name, ids in sets.items()]
+    lengths = [
+        (*_lengths(name, measured[name]), *_told([made.traces[one].metadata for one in ids])) for name, ids in sets.items()
+    ]
     found = Report(
         title=f"{len(made.traces):,} traces of {', '.join(made.config['pool']['sources'])}",
         funnel=[_row(step) for step in made.steps] + [_selected(made)],
@@ -133,24 +135,28 @@ def _lengths(name: str, lengths: Sequence[int]) -> tuple:
     return name, len(lengths), float(np.mean(lengths)), float(low), float(middle), float(high), max(lengths)
 
 
-def _mistaken(traces: Sequence[Trace]) -> float | None:
-    """The share of traces that take something back; None where not all of them tell."""
-    if not traces or any("mistakes" not in trace.metadata for trace in traces):
-        return None
-    return sum(bool(trace.metadata["mistakes"]) for trace in traces) / len(traces)
+def _told(metadata: Sequence[Mapping]) -> tuple[float | None, float | None]:
+    """The shares of traces whose first attempt fails, and that state something false; None where not all of them tell."""
+    tells = [bool(metadata) and all(name in one for one in metadata) for name in ("tries", "mistakes")]
+    failing = sum(one["tries"] > 1 for one in metadata) / len(metadata) if tells[0] else None
+    return failing, sum(bool(one["mistakes"]) for one in metadata) / len(metadata) if tells[1] else None
+
+
+def _share(value: float | None) -> str:
+    return UNTOLD if value is None else f"{value:.2f}"
 
 
 def _drifts(lengths: Sequence[Sequence], names: Sequence[str]) -> list[str]:
-    """A line for each set of `names` that was drawn for its mistakes, whether or not anybody meant it."""
-    shares = {row[0]: row[-1] for row in lengths}
+    """A line for each set of `names` that was drawn for its failures, whether or not anybody meant it."""
+    shares = {row[0]: row[-TOLD] for row in lengths}
     before = next(iter(shares))  # the ablations' source stands first, that of "curated" is what all filters left
     lines = []
     for name in names:
         source = "after all filters" if name == "curated" else before
-        if None not in (shares[name], shares[source]) and abs(shares[name] - shares[source]) > DRIFT:
+        if None not in (shares[name], shares[source]) and shares[name] - shares[source] > DRIFT:
             lines.append(
-                f"{shares[name]:.0%} of the set {name} take back a mistake, {shares[source]:.0%} of what it was drawn from: a "
-                "model learns to make the mistakes that it reads; compare with a set drawn at random (scripts/ablation.sh)"
+                f"in {shares[name]:.0%} of the set {name} a first attempt fails, in {shares[source]:.0%} of what it was drawn "
+                "from: a model learns what it reads; compare with a set drawn at random (scripts/ablation.sh)"
             )
     return lines
 
