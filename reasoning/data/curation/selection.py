@@ -6,8 +6,8 @@
     diverse  "1K-diverse": a domain uniformly, in it a trace uniformly
     longest  "1K-longest"
 
-What programs write is long where attempts fail, so length draws failures: all of a thousand (docs/results.md, ablation). `keep`
-names what length may not choose: "tries" keeps their shares.
+What programs write is long where the problem is large and where attempts fail, so length draws the largest problems and failures
+alone (docs/results.md, "Which traces?"). `keep` names what length may not choose: "tries" keeps the shares of failures.
 
 Each is a function of (traces, lengths, size, seed) and of no order: equal lengths are ranked by id. s1's code differs from its
 paper: from 700 on it draws domains in proportion to a mix of benchmarks. This file follows the paper.
