@@ -14,9 +14,9 @@ COMMAND
 MEASURED: 20,000 written traces (configs/traces.py) against 1,000 evaluation problems of each family, no model: 20,000 → 18,222
 (instances) → 18,213 (quality) → 1,000. Distant seeds do not keep pool and evaluation apart: 1,778 traces (8.9 %) asked for a
 problem of an evaluation set. Mean thinking in tokens of SmolLM2: 130 before the selection; curated 242, random 130, diverse 131,
-longest 268. With four domains 2^−rank takes little but the longest 250 of each; of "longest" 807 are logic. Length
-draws large problems, and traces that fail an attempt first: all of curated and longest, with keep=tries as many as in the pool.
-A random thousand teaches more than any of these (docs/results.md, "Which traces?").
+longest 268. With four domains 2^−rank takes little but the longest 250 of each; of "longest" 807 are logic. Length draws large
+problems, and traces that fail an attempt first: all of curated and longest do, with keep=tries as many as in the pool. At the
+short level a random thousand taught a small model more than any of these (docs/results.md, "Which traces?").
 """
 
 from ml_collections import ConfigDict

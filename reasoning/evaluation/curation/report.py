@@ -137,7 +137,8 @@ def _lengths(name: str, lengths: Sequence[int]) -> tuple:
 
 def _told(metadata: Sequence[Mapping]) -> tuple[float | None, float | None]:
     """The shares of traces whose first attempt fails, and that state something false; None where not all of them tell."""
-    tells = [bool(metadata) and all(name in one for one in metadata) for name in ("tries", "mistakes")]
+    kinds = {"tries": int, "mistakes": list}
+    tells = [bool(metadata) and all(isinstance(one.get(name), kind) for one in metadata) for name, kind in kinds.items()]
     failing = sum(one["tries"] > 1 for one in metadata) / len(metadata) if tells[0] else None
     return failing, sum(bool(one["mistakes"]) for one in metadata) / len(metadata) if tells[1] else None
 
