@@ -148,6 +148,21 @@ def test_gradients_flow_to_every_parameter():
         assert np.isfinite(gradient).all() and np.any(gradient), path
 
 
+@pytest.mark.parametrize("rows", [1, 6, 7])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_gradient_of_a_matrix_forgets_rows(rows, dtype):
+    """On a CPU the rows of a bfloat16 gradient are summed in halves, in an odd number of rows and in others at once."""
+    keys = jax.random.split(jax.random.key(rows), 3)
+    x, weight, weights = (
+        jax.random.normal(key, shape) for key, shape in zip(keys, ((2, rows, 5), (2, 3, 5), (2, rows, 3)), strict=True)
+    )
+    x, weight, weights = (one.astype(dtype).astype("float32") for one in (x, weight, weights))  # nothing is rounded below
+    got = jax.jit(jax.grad(lambda w: jnp.sum(layers.product(x, w) * weights)))(weight.astype(dtype))
+    assert got.dtype == dtype
+    expected = np.einsum("pro,pri->poi", np.asarray(weights, np.float64), np.asarray(x, np.float64))
+    np.testing.assert_allclose(np.asarray(got, np.float64), expected, rtol=2e-6 if dtype == "float32" else 2**-8, atol=1e-6)
+
+
 def test_rotation_depends_on_distance_only():
     q, k = (jax.random.normal(jax.random.key(seed), (1, 1, 8)) for seed in (0, 1))
 
