@@ -44,23 +44,31 @@ def _contract_backward(pattern, kept, cotangent):
     narrow = cotangent.astype(y.dtype)
     dx = jnp.einsum(f"{out},{second}->{first}", narrow, y, preferred_element_type=jnp.float32)
 
-    def plain(narrow, x):
-        return jnp.einsum(f"{out},{first}->{second}", narrow, x, preferred_element_type=jnp.float32)
-
-    def halves(narrow, x):
-        """XLA:CPU widens a bfloat16 product that sums over the first axis of both sides; one that sums over two axes it lays
-        out anew, which takes half the time where the CPU has instructions for it. So half as many rows, twice."""
-        each = (one.reshape(*one.shape[:-2], 2, one.shape[-2] // 2, one.shape[-1]) for one in (narrow, x))
-        return jnp.einsum("...hro,...hri->...oi", *each, preferred_element_type=jnp.float32)
-
-    if pattern == LINEAR and y.dtype == jnp.bfloat16 and x.shape[-2] % 2 == 0:
-        dy = jax.lax.platform_dependent(narrow, x, cpu=halves, default=plain)
+    if pattern == LINEAR:
+        dy = sum_over_rows(narrow, x)
     else:
-        dy = plain(narrow, x)
+        dy = jnp.einsum(f"{out},{first}->{second}", narrow, x, preferred_element_type=jnp.float32)
     return dx.astype(like.dtype), dy.astype(y.dtype)
 
 
 contract.defvjp(_contract_forward, _contract_backward)
+
+
+def sum_over_rows(cotangent: jax.Array, x: jax.Array) -> jax.Array:
+    """The gradient of a matrix: [..., rows, O] and [..., rows, I] → float32[..., O, I]."""
+
+    def plain(cotangent, x):
+        return jnp.einsum("...ro,...ri->...oi", cotangent, x, preferred_element_type=jnp.float32)
+
+    def halves(cotangent, x):
+        """XLA:CPU widens a bfloat16 product that sums over the first axis of both sides; one that sums over two axes it lays
+        out anew, which takes half the time where the CPU has instructions for it. So half as many rows, twice."""
+        each = (one.reshape(*one.shape[:-2], 2, one.shape[-2] // 2, one.shape[-1]) for one in (cotangent, x))
+        return jnp.einsum("...hro,...hri->...oi", *each, preferred_element_type=jnp.float32)
+
+    if x.dtype == jnp.bfloat16 and x.shape[-2] % 2 == 0:
+        return jax.lax.platform_dependent(cotangent, x, cpu=halves, default=plain)
+    return plain(cotangent, x)
 
 
 def product(x: jax.Array, weight: jax.Array) -> jax.Array:

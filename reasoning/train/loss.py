@@ -18,6 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from reasoning.models.layers import sum_over_rows
 from reasoning.sharding import ROWS, constrain, row_shards
 
 CHUNK_BYTES = 128 << 20  # of the float32 logits of a chunk, on each device if the vocabulary is whole there
@@ -106,7 +107,7 @@ def _forward(hidden, kernel, labels, wanted, dtype):
             gradient, more, right = _logits(narrow, *chunk)
             gradient = gradient.astype(dtype)
             d_hidden = jnp.einsum("scv,vd->scd", gradient, narrow, preferred_element_type=jnp.float32)
-            d_kernel += jnp.einsum("scv,scd->svd", gradient, chunk[0].astype(dtype), preferred_element_type=jnp.float32)
+            d_kernel += sum_over_rows(gradient, chunk[0].astype(dtype))
             return (loss + more, correct + right, constrain(d_kernel, ROWS, "tensor")), d_hidden
 
         return jax.lax.cond(some, run, lambda carry: (carry, jnp.zeros(chunk[0].shape, jnp.float32)), carry)
